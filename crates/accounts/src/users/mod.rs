@@ -1,0 +1,3 @@
+//! Users: who has an account, under which names.
+
+pub mod names;

@@ -1,0 +1,206 @@
+//! The text of a migration: type tokens, the suffix of tables, and where one statement ends.
+
+use crate::sql::{Dialect, pieces};
+
+/// What an engine calls the types that migrations name by tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Types {
+    pub(crate) dialect: Dialect,
+    /// The binary collation without padding that this server has (MySQL and MariaDB name it differently).
+    pub(crate) collation: &'static str,
+}
+
+impl Types {
+    /// Replaces `{id}`, `{key:190}` and the like, and ends each `CREATE TABLE` with the engine's suffix.
+    pub(crate) fn expand(&self, sql: &str) -> Result<Vec<String>, String> {
+        split(sql).into_iter().map(|statement| self.expand_statement(&statement)).collect()
+    }
+
+    fn expand_statement(&self, statement: &str) -> Result<String, String> {
+        let mut out = String::with_capacity(statement.len() + 64);
+        let mut has_suffix = false;
+        for (piece, is_code) in pieces(statement) {
+            let mut rest = piece;
+            while is_code && let Some((before, token, after)) = next_token(rest) {
+                out.push_str(before);
+                has_suffix |= token == "engine";
+                out.push_str(&self.token(token)?);
+                rest = after;
+            }
+            out.push_str(rest);
+        }
+        if !has_suffix && is_create_table(statement) {
+            out.push(' ');
+            out.push_str(&self.suffix());
+        }
+        Ok(out)
+    }
+
+    fn token(&self, token: &str) -> Result<String, String> {
+        let (name, length) = match token.split_once(':') {
+            Some((name, length)) => (name, Some(length.parse::<u16>().map_err(|_| format!("{{{token}}} needs a length"))?)),
+            None => (token, None),
+        };
+        let type_name = match (name, length) {
+            ("engine", None) => return Ok(self.suffix()),
+            ("key", Some(length)) => return Ok(self.key(length)),
+            ("id", None) => ["BLOB", "UUID", "BINARY(16)"],
+            ("hash", None) => ["BLOB", "BYTEA", "BINARY(32)"],
+            ("bytes", None) => ["BLOB", "BYTEA", "LONGBLOB"],
+            ("time" | "money" | "int", None) => ["INTEGER", "BIGINT", "BIGINT"],
+            ("flag", None) => ["INTEGER", "SMALLINT", "SMALLINT"],
+            ("text" | "json", None) => return Ok(self.text()),
+            _ => return Err(format!("{{{token}}} is no type token")),
+        };
+        Ok(self.pick(type_name).to_owned())
+    }
+
+    fn pick<'t>(&self, [sqlite, postgres, mysql]: [&'t str; 3]) -> &'t str {
+        match self.dialect {
+            Dialect::Sqlite => sqlite,
+            Dialect::Postgres => postgres,
+            Dialect::Mysql => mysql,
+        }
+    }
+
+    fn key(&self, length: u16) -> String {
+        match self.dialect {
+            Dialect::Sqlite => "TEXT".to_owned(),
+            Dialect::Postgres => format!("VARCHAR({length}) COLLATE \"C\""),
+            Dialect::Mysql => format!("VARCHAR({length}) CHARACTER SET utf8mb4 COLLATE {}", self.collation),
+        }
+    }
+
+    fn text(&self) -> String {
+        match self.dialect {
+            Dialect::Sqlite => "TEXT".to_owned(),
+            Dialect::Postgres => "TEXT COLLATE \"C\"".to_owned(),
+            Dialect::Mysql => format!("LONGTEXT CHARACTER SET utf8mb4 COLLATE {}", self.collation),
+        }
+    }
+
+    fn suffix(&self) -> String {
+        match self.dialect {
+            // SQLite would otherwise store text in an integer column without a word.
+            Dialect::Sqlite => "STRICT".to_owned(),
+            Dialect::Postgres => String::new(),
+            Dialect::Mysql => format!("ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARACTER SET utf8mb4 COLLATE {}", self.collation),
+        }
+    }
+}
+
+/// The text before the next `{token}`, the token, and the text after it.
+fn next_token(text: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = text.split_once('{')?;
+    let (token, after) = rest.split_once('}')?;
+    Some((before, token, after))
+}
+
+fn words(statement: &str) -> impl Iterator<Item = &str> {
+    pieces(statement)
+        .filter(|(_, is_code)| *is_code)
+        .flat_map(|(piece, _)| piece.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'))
+        .filter(|word| !word.is_empty())
+}
+
+fn starts_with(statement: &str, first: &[&str]) -> bool {
+    let mut words = words(statement);
+    first.iter().all(|expected| words.next().is_some_and(|word| word.eq_ignore_ascii_case(expected)))
+}
+
+fn is_create_table(statement: &str) -> bool {
+    starts_with(statement, &["CREATE", "TABLE"])
+}
+
+/// Cuts a text into statements; the body of a trigger stays whole.
+fn split(sql: &str) -> Vec<String> {
+    let mut statements = Vec::new();
+    let mut current = String::new();
+    for (piece, is_code) in pieces(sql) {
+        if !is_code {
+            current.push_str(piece);
+            continue;
+        }
+        for part in piece.split_inclusive(';') {
+            current.push_str(part);
+            if part.ends_with(';') && is_complete(&current) {
+                finish(&mut current, &mut statements);
+            }
+        }
+    }
+    finish(&mut current, &mut statements);
+    statements
+}
+
+fn finish(current: &mut String, statements: &mut Vec<String>) {
+    let statement = std::mem::take(current);
+    let statement = statement.trim().trim_end_matches(';').trim_end();
+    if words(statement).next().is_some() {
+        statements.push(statement.to_owned());
+    }
+}
+
+/// Whether no `BEGIN … END` of a trigger is open.
+fn is_complete(statement: &str) -> bool {
+    if !starts_with(statement, &["CREATE", "TRIGGER"]) {
+        return true;
+    }
+    let mut depth = 0i32;
+    let mut previous = "";
+    for word in words(statement) {
+        let closes_if = previous.eq_ignore_ascii_case("end");
+        if word.eq_ignore_ascii_case("begin") || word.eq_ignore_ascii_case("case") {
+            depth += 1;
+        } else if word.eq_ignore_ascii_case("if") && closes_if {
+            depth += 1;
+        } else if word.eq_ignore_ascii_case("end") {
+            depth -= 1;
+        }
+        previous = word;
+    }
+    depth <= 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SQLITE: Types = Types { dialect: Dialect::Sqlite, collation: "" };
+    const MARIADB: Types = Types { dialect: Dialect::Mysql, collation: "utf8mb4_nopad_bin" };
+    const POSTGRES: Types = Types { dialect: Dialect::Postgres, collation: "" };
+
+    #[test]
+    fn tokens_become_each_engines_types() {
+        let sql = "CREATE TABLE t (id {id} PRIMARY KEY, slug {key:190} NOT NULL, n {int}, done {flag}) {engine};";
+        assert_eq!(SQLITE.expand(sql).unwrap(), ["CREATE TABLE t (id BLOB PRIMARY KEY, slug TEXT NOT NULL, n INTEGER, done INTEGER) STRICT"]);
+        let mysql = MARIADB.expand(sql).unwrap().remove(0);
+        assert!(mysql.contains("slug VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin NOT NULL"), "{mysql}");
+        assert!(mysql.ends_with("COLLATE utf8mb4_nopad_bin"), "{mysql}");
+    }
+
+    #[test]
+    fn the_suffix_of_a_table_may_be_left_out() {
+        assert_eq!(SQLITE.expand("create table t (a {int})").unwrap(), ["create table t (a INTEGER) STRICT"]);
+    }
+
+    #[test]
+    fn an_unknown_token_is_an_error() {
+        assert!(POSTGRES.expand("CREATE TABLE t (a {integer})").is_err());
+    }
+
+    #[test]
+    fn statements_are_cut_outside_of_quotes_comments_and_triggers() {
+        let sql = "-- first; not a statement\nINSERT INTO t VALUES ('a;b');\nCREATE TRIGGER g BEFORE UPDATE ON t BEGIN SELECT RAISE(ABORT, 'no'); SELECT CASE WHEN 1 THEN 2 END; END;\n/* ; */ DELETE FROM t;";
+        let statements = SQLITE.expand(sql).unwrap();
+        assert_eq!(statements.len(), 3, "{statements:?}");
+        assert!(statements[1].ends_with("END"));
+    }
+
+    #[test]
+    fn a_trigger_of_a_server_stays_whole() {
+        let mysql = "CREATE TRIGGER g BEFORE UPDATE ON t FOR EACH ROW BEGIN IF OLD.a <> NEW.a THEN SIGNAL SQLSTATE '45000'; END IF; END; SELECT 1";
+        assert_eq!(MARIADB.expand(mysql).unwrap().len(), 2);
+        let postgres = "CREATE FUNCTION f() RETURNS trigger AS $$ BEGIN RAISE EXCEPTION 'no'; END $$ LANGUAGE plpgsql; CREATE TRIGGER g BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f();";
+        assert_eq!(POSTGRES.expand(postgres).unwrap().len(), 2);
+    }
+}

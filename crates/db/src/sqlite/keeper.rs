@@ -1,0 +1,131 @@
+//! Housekeeping away from the writer: checkpoints when the log has grown, statistics for the planner now and then.
+
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::{Opener, Role, errors};
+use crate::Error;
+
+/// A log of so many pages (4 MiB) is worth a checkpoint.
+pub(super) const CHECKPOINT_PAGES: i32 = 1_000;
+/// A log of so many pages (64 MiB) is cut, even if the writer has to wait a moment.
+const TRUNCATE_PAGES: i64 = 16_000;
+/// How long the writer may have to wait for that moment.
+const TRUNCATE_WAIT: Duration = Duration::from_millis(200);
+/// How often the planner's statistics are looked after.
+const OPTIMIZE: Duration = Duration::from_secs(3_600);
+
+pub(crate) struct Keeper {
+    sender: Mutex<Option<Sender<Task>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+enum Task {
+    /// The log has grown.
+    Look,
+    /// Somebody waits for a checkpoint.
+    Checkpoint(oneshot::Sender<Result<(), Error>>),
+}
+
+/// Wakes the keeper, from inside the writer's commit.
+pub(super) struct Wake(Sender<Task>);
+
+impl Wake {
+    pub(super) fn wake(&self) {
+        // Something in the queue means that it is awake.
+        if self.0.is_empty() {
+            drop(self.0.try_send(Task::Look));
+        }
+    }
+}
+
+impl Keeper {
+    pub(super) fn start(opener: Opener) -> Result<Self, Error> {
+        let (sender, receiver) = bounded(64);
+        let thread = std::thread::Builder::new()
+            .name("db-keeper".to_owned())
+            .spawn(move || keep(&opener, &receiver))
+            .map_err(|error| Error::Unavailable(format!("cannot start a thread: {error}")))?;
+        Ok(Self { sender: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
+    }
+
+    pub(super) fn waker(&self) -> Result<Wake, Error> {
+        self.sender().map(Wake)
+    }
+
+    fn sender(&self) -> Result<Sender<Task>, Error> {
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or(Error::Closed)
+    }
+
+    /// Moves what the log holds into the database file.
+    pub(crate) async fn checkpoint(&self) -> Result<(), Error> {
+        let (done, receiver) = oneshot::channel();
+        self.sender()?.try_send(Task::Checkpoint(done)).map_err(|_| Error::Busy)?;
+        receiver.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Ends the thread, which checkpoints a last time. The writer must have ended before.
+    pub(super) fn close(&self) {
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the thread that looks after the database panicked");
+        }
+    }
+}
+
+fn keep(opener: &Opener, receiver: &Receiver<Task>) {
+    // Opened on first need: most processes of the command line never do.
+    let mut held = None;
+    loop {
+        let task = receiver.recv_timeout(OPTIMIZE);
+        if matches!(task, Err(RecvTimeoutError::Disconnected)) {
+            break;
+        }
+        let done = connection(opener, &mut held).and_then(|connection| match task {
+            Ok(Task::Checkpoint(_)) => checkpoint(connection, "TRUNCATE").map(drop),
+            Ok(Task::Look) => relieve(connection),
+            Err(_) => optimize(connection),
+        });
+        if let Err(error) = &done {
+            tracing::debug!(%error, "database housekeeping has to try again later");
+        }
+        if let Ok(Task::Checkpoint(reply)) = task {
+            drop(reply.send(done));
+        }
+    }
+    // SQLite checkpoints by itself when the last connection is closed.
+    if let Some(Err(error)) = held.as_ref().map(optimize) {
+        tracing::debug!(%error, "could not look after the planner's statistics");
+    }
+}
+
+fn connection<'h>(opener: &Opener, held: &'h mut Option<Connection>) -> Result<&'h Connection, Error> {
+    match held {
+        Some(connection) => Ok(connection),
+        None => Ok(held.insert(opener.connection(Role::Keeper)?)),
+    }
+}
+
+/// Checkpoints without holding anybody up, and only if that leaves the log too large with waiting.
+fn relieve(connection: &Connection) -> Result<(), Error> {
+    if checkpoint(connection, "PASSIVE")? > TRUNCATE_PAGES {
+        connection.busy_timeout(TRUNCATE_WAIT).map_err(|error| errors::opening(&error))?;
+        checkpoint(connection, "TRUNCATE")?;
+    }
+    Ok(())
+}
+
+/// Checkpoints and tells how many pages the log holds.
+fn checkpoint(connection: &Connection, mode: &str) -> Result<i64, Error> {
+    connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| row.get(1)).map_err(|error| errors::opening(&error))
+}
+
+fn optimize(connection: &Connection) -> Result<(), Error> {
+    connection.execute_batch("PRAGMA analysis_limit = 400; PRAGMA optimize").map_err(|error| errors::opening(&error))
+}

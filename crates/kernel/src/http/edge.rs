@@ -1,0 +1,229 @@
+//! The outermost layer: request ids, limits of the head, time, panics, problem documents, security headers, metrics.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::FutureExt as _;
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_SECURITY_POLICY, REFERRER_POLICY, USER_AGENT, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+
+use crate::address::{TrustedProxies, client_address};
+use crate::app::App;
+use crate::ctx::RequestInfo;
+use crate::error::{Error, HEADERS_TOO_LARGE, INTERNAL, Kind, METHOD_NOT_ALLOWED, REQUEST_TIMEOUT, Result, URI_TOO_LONG};
+use crate::http::metrics::Metrics;
+use crate::http::problem::{self, Occasion};
+use crate::http::{REQUEST_ID, guard};
+use crate::platform::HttpSettings;
+
+/// The longest path and query, in bytes.
+const MAX_URI: usize = 8 * 1024;
+/// The largest request head, in bytes.
+const MAX_HEAD: usize = 16 * 1024;
+/// How much of a `User-Agent` is kept, in bytes.
+const MAX_USER_AGENT: usize = 256;
+
+/// What the edge needs of the settings, read once.
+pub(crate) struct Edge {
+    app: App,
+    proxies: TrustedProxies,
+    timeout: Duration,
+    is_secure: bool,
+    page_policy: HeaderValue,
+}
+
+impl Edge {
+    pub(crate) fn new(app: &App) -> Edge {
+        let settings = app.settings::<HttpSettings>();
+        Edge {
+            app: app.clone(),
+            proxies: settings.trusted_proxies.clone(),
+            timeout: *settings.request_timeout,
+            is_secure: app.public_url().starts_with("https://"),
+            page_policy: problem::page_policy(),
+        }
+    }
+}
+
+/// Wraps every request, also those that no route takes.
+pub(crate) async fn edge(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let info = Arc::new(request_info(&edge, &request));
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let wants_html = !path.starts_with("/api") && accepts_html(request.headers());
+    request.extensions_mut().insert(info.clone());
+
+    let mut response = match check_head(&request) {
+        Err(error) => error.into_response(),
+        Ok(()) => match canonical(&request) {
+            Some(redirect) => redirect,
+            None => run(&edge, request, next).await,
+        },
+    };
+    if let Some(error) = response.extensions_mut().remove::<Arc<Error>>() {
+        log(&error, &info, &method, &response);
+        let occasion = Occasion { path: &path, request_id: &info.id, wants_html };
+        response = with_headers_of(problem::render(&error, &occasion), response);
+    }
+    add_headers(&edge, &info, response.headers_mut());
+    let route = response.extensions().get::<guard::Route>().map_or("unmatched", |route| route.0);
+    edge.app.state::<Metrics>().observe(&method, route, response.status(), started.elapsed());
+    tracing::debug!(request.id = info.id, %method, route, status = response.status().as_u16(), "answered {method} {route}");
+    response
+}
+
+async fn run(edge: &Edge, request: Request, next: Next) -> Response {
+    let work = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match tokio::time::timeout(edge.timeout, work).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(panic)) => INTERNAL.error().with_source(panic_text(&*panic)).into_response(),
+        Err(_) => REQUEST_TIMEOUT.error().into_response(),
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+    format!("the handler panicked: {}", text.unwrap_or_else(|| "without a message".to_owned()))
+}
+
+fn request_info(edge: &Edge, request: &Request) -> RequestInfo {
+    let headers = request.headers();
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |info| info.0.ip());
+    RequestInfo {
+        id: request_id(headers).unwrap_or_else(|| URL_SAFE_NO_PAD.encode(edge.app.random().bytes::<9>())),
+        client_address: client_address(peer, headers, &edge.proxies),
+        user_agent: headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).map(|text| cut(text, MAX_USER_AGENT).to_owned()),
+        locale: preferred_locale(headers),
+        is_secure: edge.is_secure,
+    }
+}
+
+/// The caller's own id, if it has the accepted form.
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(REQUEST_ID)?.to_str().ok()?;
+    let is_fine = (8..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    is_fine.then(|| text.to_owned())
+}
+
+fn preferred_locale(headers: &HeaderMap) -> String {
+    let first = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).and_then(|text| text.split([',', ';']).next()).map(str::trim);
+    let is_tag = |text: &&str| (2..=35).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    first.filter(is_tag).unwrap_or("en").to_owned()
+}
+
+fn cut(text: &str, max: usize) -> &str {
+    let mut end = text.len().min(max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+fn accepts_html(headers: &HeaderMap) -> bool {
+    headers.get(ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|text| text.contains("text/html"))
+}
+
+fn check_head(request: &Request) -> Result<()> {
+    if request.uri().path_and_query().is_some_and(|target| target.as_str().len() > MAX_URI) {
+        return Err(URI_TOO_LONG.error());
+    }
+    let head: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if head > MAX_HEAD { Err(HEADERS_TOO_LARGE.error()) } else { Ok(()) }
+}
+
+/// A redirect to the address without its trailing slash.
+fn canonical(request: &Request) -> Option<Response> {
+    let path = request.uri().path();
+    let trimmed = path.trim_end_matches('/');
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    // Two leading slashes would make the target another host.
+    if trimmed.len() == path.len() || trimmed.is_empty() || !is_read || trimmed.starts_with("//") {
+        return None;
+    }
+    let target = request.uri().query().map_or_else(|| trimmed.to_owned(), |query| format!("{trimmed}?{query}"));
+    Some(Redirect::permanent(&target).into_response())
+}
+
+fn with_headers_of(mut rendered: Response, original: Response) -> Response {
+    for (name, value) in original.headers() {
+        if !rendered.headers().contains_key(name) && name != http::header::CONTENT_LENGTH {
+            rendered.headers_mut().append(name, value.clone());
+        }
+    }
+    if let Some(route) = original.extensions().get::<guard::Route>() {
+        rendered.extensions_mut().insert(*route);
+    }
+    rendered
+}
+
+fn add_headers(edge: &Edge, info: &RequestInfo, headers: &mut HeaderMap) {
+    if let Ok(id) = HeaderValue::try_from(info.id.as_str()) {
+        headers.insert(REQUEST_ID, id);
+    }
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
+    if edge.is_secure {
+        headers.insert(http::header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+    let is_html = headers.get(http::header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+    if is_html {
+        headers.entry(CONTENT_SECURITY_POLICY).or_insert_with(|| edge.page_policy.clone());
+        headers.insert(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
+    }
+}
+
+fn log(error: &Error, info: &RequestInfo, method: &Method, response: &Response) {
+    let route = response.extensions().get::<guard::Route>().map_or("unmatched", |route| route.0);
+    match error.kind() {
+        Kind::Internal => {
+            let causes = error.causes();
+            tracing::error!(request.id = info.id, %method, route, code = error.code(), causes, "failed to answer {method} {route}");
+        }
+        Kind::Unavailable => {
+            let causes = error.causes();
+            tracing::warn!(request.id = info.id, %method, route, code = error.code(), causes, "could not answer {method} {route}");
+        }
+        _ => tracing::debug!(request.id = info.id, %method, route, code = error.code(), "refused {method} {route}"),
+    }
+}
+
+/// The answer for a method that the path does not know; OPTIONS is told which ones it does.
+pub(crate) fn other_method(method: &Method, allowed: &'static str) -> Response {
+    let allow = [(http::header::ALLOW, HeaderValue::from_static(allowed))];
+    match *method {
+        Method::OPTIONS => (http::StatusCode::NO_CONTENT, allow).into_response(),
+        _ => {
+            let mut response = METHOD_NOT_ALLOWED.error().into_response();
+            response.headers_mut().extend(allow);
+            response
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r64_only_well_formed_request_ids_are_taken_over() {
+        let id = |text: &'static str| request_id(&HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_static(text))]));
+        assert_eq!(id("abcDEF_1-9"), Some("abcDEF_1-9".to_owned()));
+        assert_eq!(id("short"), None);
+        assert_eq!(id("with space in it"), None);
+    }
+
+    #[test]
+    fn the_first_language_counts() {
+        let locale = |text: &'static str| preferred_locale(&HeaderMap::from_iter([(ACCEPT_LANGUAGE, HeaderValue::from_static(text))]));
+        assert_eq!(locale("de-AT,de;q=0.8"), "de-AT");
+        assert_eq!(locale("*"), "en");
+        assert_eq!(locale("../../etc"), "en");
+    }
+}

@@ -1,0 +1,107 @@
+//! The routes of an app, made from the operations of its modules.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::from_fn_with_state;
+use axum::response::IntoResponse;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION, RETRY_AFTER};
+use http::{HeaderName, HeaderValue, Method};
+use tower_http::compression::predicate::{DefaultPredicate, Predicate};
+use tower_http::compression::{CompressionLayer, CompressionLevel};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use crate::app::App;
+use crate::error::NOT_FOUND;
+use crate::http::edge::{Edge, edge, other_method};
+use crate::http::guard::{Guard, NoCompression, guard};
+use crate::http::{Operation, REQUEST_ID};
+use crate::platform::HttpSettings;
+
+/// Everything that the app serves, ready for a listener.
+pub fn router(app: &App) -> Router {
+    let mut router: Router<App> = Router::new();
+    for (path, operations) in by_path(app) {
+        let allowed = allow_header(&operations);
+        let mut methods = axum::routing::MethodRouter::new();
+        for operation in operations {
+            let state = Arc::new(Guard::new(app, operation.doc()));
+            methods = methods.merge(operation.handler().layer(from_fn_with_state(state, guard)));
+        }
+        let methods = methods.fallback(move |request: Request| async move { other_method(request.method(), allowed) });
+        router = router.route(path, methods);
+    }
+    let router = router.fallback(|| async { NOT_FOUND.error().into_response() }).layer(compression());
+    let router = match cors(&app.settings::<HttpSettings>().cors_origins) {
+        Some(cors) => router.layer(cors),
+        None => router,
+    };
+    router.layer(from_fn_with_state(Arc::new(Edge::new(app)), edge)).with_state(app.clone())
+}
+
+/// The first segment of every route; no short link may take one of them.
+pub fn reserved_segments(app: &App) -> Vec<&'static str> {
+    let mut segments: Vec<&str> = app.plan().operations().filter_map(|operation| operation.path().split('/').nth(1)).collect();
+    segments.sort_unstable();
+    segments.dedup();
+    segments
+}
+
+fn by_path(app: &App) -> BTreeMap<&'static str, Vec<&Operation>> {
+    let mut paths: BTreeMap<&'static str, Vec<&Operation>> = BTreeMap::new();
+    for operation in app.plan().operations() {
+        paths.entry(operation.path()).or_default().push(operation);
+    }
+    paths
+}
+
+/// The `Allow` header of a path; made once per route when the server starts, hence the leak.
+fn allow_header(operations: &[&Operation]) -> &'static str {
+    let mut methods: Vec<&str> = operations.iter().map(|operation| operation.method().as_str()).collect();
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    methods.push("OPTIONS");
+    methods.join(", ").leak()
+}
+
+#[derive(Clone, Copy)]
+struct NotSecret;
+
+impl Predicate for NotSecret {
+    fn should_compress<B: http_body::Body>(&self, response: &http::Response<B>) -> bool {
+        response.extensions().get::<NoCompression>().is_none()
+    }
+}
+
+const SMALLEST_COMPRESSED_BYTES: u16 = 1024;
+
+fn compression() -> CompressionLayer<impl Predicate> {
+    let large = tower_http::compression::predicate::SizeAbove::new(SMALLEST_COMPRESSED_BYTES.into());
+    CompressionLayer::new().quality(CompressionLevel::Precise(5)).compress_when(DefaultPredicate::new().and(large).and(NotSecret))
+}
+
+/// Exactly the configured origins, with credentials (SES-7, R-123); none means no CORS at all.
+fn cors(origins: &[String]) -> Option<CorsLayer> {
+    let origins: Vec<HeaderValue> = origins.iter().filter_map(|origin| HeaderValue::try_from(origin.as_str()).ok()).collect();
+    if origins.is_empty() {
+        return None;
+    }
+    let exposed = [ETAG, LINK, LOCATION, RETRY_AFTER, REQUEST_ID].into_iter().chain(
+        ["ratelimit", "ratelimit-policy", "idempotency-replayed", "deprecation", "sunset"].map(HeaderName::from_static),
+    );
+    let accepted = [AUTHORIZATION, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, REQUEST_ID].into_iter().chain(
+        ["idempotency-key", "x-csrf", "x-session-mode", "last-event-id"].map(HeaderName::from_static),
+    );
+    Some(
+        CorsLayer::new()
+            .allow_origin(AllowOrigin::list(origins))
+            .allow_credentials(true)
+            .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+            .allow_headers(accepted.collect::<Vec<_>>())
+            .expose_headers(exposed.collect::<Vec<_>>())
+            .max_age(std::time::Duration::from_secs(600)),
+    )
+}

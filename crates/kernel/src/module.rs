@@ -1,0 +1,342 @@
+//! How a feature plugs in: one `register`, read as the module's table of contents.
+
+use std::any::{Any, TypeId, type_name};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use db::{Migration, MigrationSet};
+use futures_util::future::BoxFuture;
+
+use crate::actor::Permission;
+use crate::app::{App, Setup};
+use crate::ctx::Ctx;
+use crate::error::{Problem, Result};
+use crate::events::{Event, EventType, StoredEvent};
+use crate::http::Operation;
+use crate::jobs::{Job, JobHandler, Schedule};
+use crate::messages::Template;
+use crate::ports::{Authenticator, Directory, Ports};
+use crate::settings::{Section, SectionInfo};
+
+/// A product feature that an [`App`] can be built from.
+pub trait Module: Send + Sync + 'static {
+    /// The one name: table prefix, settings section, event prefix, permission prefix.
+    fn name(&self) -> &'static str;
+
+    /// Lists what the module brings. No I/O: it also runs for generated documents.
+    fn register(&self, parts: &mut Parts<'_>);
+
+    /// Runs once, after migrations and before the first request.
+    fn start<'a>(&'a self, app: &'a App) -> BoxFuture<'a, Result<()>> {
+        let _ = app;
+        Box::pin(async { Ok(()) })
+    }
+
+    /// What `undercroft doctor` should report.
+    fn check<'a>(&'a self, app: &'a App) -> BoxFuture<'a, Result<Vec<Finding>>> {
+        let _ = app;
+        Box::pin(async { Ok(Vec::new()) })
+    }
+}
+
+/// Something that `undercroft doctor` found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Whether it must be mended before production.
+    pub is_serious: bool,
+    /// What was found and what to do, in one or two sentences.
+    pub text: String,
+}
+
+/// A role that a module suggests, with its default grants.
+#[derive(Clone, Debug)]
+pub struct RoleTemplate {
+    /// The role's name.
+    pub name: &'static str,
+    /// One sentence: who gets it.
+    pub doc: &'static str,
+    /// The permissions it starts with.
+    pub permissions: Vec<&'static str>,
+}
+
+pub(crate) type Subscriber = Arc<dyn Fn(Ctx, StoredEvent) -> BoxFuture<'static, Result<()>> + Send + Sync>;
+pub(crate) type Watcher = Arc<dyn Fn(&App, &StoredEvent) + Send + Sync>;
+pub(crate) type StateMaker = Box<dyn Fn(&Setup<'_>) -> Result<(TypeId, Arc<dyn Any + Send + Sync>)> + Send + Sync>;
+pub(crate) type SectionLoader = Arc<dyn Fn(&crate::settings::Source) -> Result<Arc<dyn Any + Send + Sync>, crate::settings::SettingsError> + Send + Sync>;
+
+pub(crate) struct RegisteredSection {
+    pub(crate) info: SectionInfo,
+    pub(crate) type_id: TypeId,
+    pub(crate) load: SectionLoader,
+}
+
+/// Everything that the modules of an app bring, before any I/O.
+#[derive(Default)]
+pub struct Plan {
+    pub(crate) modules: Vec<Arc<dyn Module>>,
+    pub(crate) migrations: Vec<MigrationSet>,
+    pub(crate) operations: Vec<(&'static str, Operation)>,
+    pub(crate) permissions: BTreeMap<&'static str, &'static Permission>,
+    pub(crate) roles: Vec<RoleTemplate>,
+    pub(crate) problems: BTreeMap<&'static str, &'static Problem>,
+    pub(crate) events: BTreeMap<&'static str, EventType>,
+    pub(crate) subscribers: Vec<(&'static str, &'static str, Subscriber)>,
+    pub(crate) watchers: Vec<(&'static str, &'static str, Watcher)>,
+    pub(crate) jobs: HashMap<&'static str, JobHandler>,
+    pub(crate) schedules: Vec<Schedule>,
+    pub(crate) templates: Vec<Template>,
+    pub(crate) sections: Vec<RegisteredSection>,
+    pub(crate) states: Vec<StateMaker>,
+    pub(crate) ports: Ports,
+    needs: Vec<(&'static str, &'static str)>,
+    mistakes: Vec<String>,
+}
+
+impl Plan {
+    /// What these modules bring together, or every contradiction between them.
+    ///
+    /// # Errors
+    /// One sentence per contradiction, each naming both sides.
+    pub fn of(modules: Vec<Arc<dyn Module>>) -> Result<Plan, Vec<String>> {
+        let mut plan = Plan::default();
+        for module in &modules {
+            if plan.modules.iter().any(|other| other.name() == module.name()) {
+                plan.mistakes.push(format!("Two modules are named {}: remove one of them.", module.name()));
+            }
+            plan.modules.push(module.clone());
+            module.register(&mut Parts { module: module.name(), plan: &mut plan });
+        }
+        plan.check_references();
+        if plan.mistakes.is_empty() { Ok(plan) } else { Err(plan.mistakes) }
+    }
+
+    fn check_references(&mut self) {
+        let listened = self.subscribers.iter().map(|(module, event, _)| (*module, *event));
+        let watched = self.watchers.iter().map(|(module, event, _)| (*module, *event));
+        for (module, event) in listened.chain(watched) {
+            if !self.events.contains_key(event) {
+                self.mistakes.push(format!("Module {module} listens to {event}, but no module emits it."));
+            }
+        }
+        for (module, port) in &self.needs {
+            let is_there = match *port {
+                "Authenticator" => self.ports.authenticator.is_some(),
+                "Directory" => self.ports.directory.is_some(),
+                _ => false,
+            };
+            if !is_there {
+                self.mistakes.push(format!("Module {module} needs the port {port}, but no module provides it."));
+            }
+        }
+        for (module, operation) in &self.operations {
+            if let Some(permission) = operation.access().permission()
+                && !self.permissions.contains_key(permission.name)
+            {
+                self.mistakes.push(format!("Module {module} guards {} with the undeclared permission {}.", operation.id(), permission.name));
+            }
+            for problem in operation.problems() {
+                if !self.problems.contains_key(problem.code) {
+                    self.mistakes.push(format!("Module {module}: {} raises the unregistered problem {}.", operation.id(), problem.code));
+                }
+            }
+        }
+        self.check_duplicate_operations();
+    }
+
+    fn check_duplicate_operations(&mut self) {
+        let mut seen: HashMap<String, &str> = HashMap::new();
+        for (module, operation) in &self.operations {
+            let keys = [format!("the operation id {}", operation.id()), format!("{} {}", operation.method(), operation.path())];
+            for key in keys {
+                if let Some(other) = seen.insert(key.clone(), module) {
+                    self.mistakes.push(format!("Modules {other} and {module} both bring {key}."));
+                }
+            }
+        }
+    }
+
+    /// The settings sections, for the reference and for unknown-key errors.
+    pub fn sections(&self) -> Vec<&SectionInfo> {
+        self.sections.iter().map(|section| &section.info).collect()
+    }
+
+    /// The migrations of all modules, in module order.
+    pub fn migrations(&self) -> &[MigrationSet] {
+        &self.migrations
+    }
+
+    /// Every declared permission, by name.
+    pub fn permissions(&self) -> impl Iterator<Item = &'static Permission> {
+        self.permissions.values().copied()
+    }
+
+    /// The roles that modules suggest.
+    pub fn roles(&self) -> &[RoleTemplate] {
+        &self.roles
+    }
+
+    /// Every declared problem, by code.
+    pub fn problems(&self) -> impl Iterator<Item = &'static Problem> {
+        self.problems.values().copied()
+    }
+
+    /// Every event that a module emits, by name.
+    pub fn events(&self) -> impl Iterator<Item = &EventType> {
+        self.events.values()
+    }
+
+    /// Every operation, in the order of registration.
+    pub fn operations(&self) -> impl Iterator<Item = &Operation> {
+        self.operations.iter().map(|(_, operation)| operation)
+    }
+}
+
+/// What a module hands over in [`Module::register`].
+pub struct Parts<'p> {
+    module: &'static str,
+    plan: &'p mut Plan,
+}
+
+impl Parts<'_> {
+    /// A settings section of the module; read it with [`App::settings`].
+    pub fn settings<S: Section>(&mut self) -> &mut Self {
+        self.plan.sections.push(RegisteredSection {
+            info: SectionInfo::of::<S>(),
+            type_id: TypeId::of::<S>(),
+            load: Arc::new(|source| source.section::<S>().map(|section| Arc::new(section) as Arc<dyn Any + Send + Sync>)),
+        });
+        self
+    }
+
+    /// Something the module keeps while the app runs, made from settings and the database; read it with [`App::state`].
+    pub fn state<T, F>(&mut self, make: F) -> &mut Self
+    where
+        T: Send + Sync + 'static,
+        F: Fn(&Setup<'_>) -> Result<T> + Send + Sync + 'static,
+    {
+        self.plan.states.push(Box::new(move |setup| Ok((TypeId::of::<T>(), Arc::new(make(setup)?) as Arc<dyn Any + Send + Sync>))));
+        self
+    }
+
+    /// The module's tables.
+    pub fn migrations(&mut self, migrations: &'static [Migration]) -> &mut Self {
+        self.plan.migrations.push(MigrationSet { module: self.module, migrations });
+        self
+    }
+
+    /// One HTTP operation.
+    pub fn route(&mut self, operation: Operation) -> &mut Self {
+        self.plan.operations.push((self.module, operation));
+        self
+    }
+
+    /// Several HTTP operations.
+    pub fn routes(&mut self, operations: impl IntoIterator<Item = Operation>) -> &mut Self {
+        for operation in operations {
+            self.route(operation);
+        }
+        self
+    }
+
+    /// Permissions that the module checks.
+    pub fn permissions(&mut self, permissions: &[&'static Permission]) -> &mut Self {
+        for permission in permissions {
+            if self.plan.permissions.insert(permission.name, permission).is_some() {
+                self.plan.mistakes.push(format!("Module {} declares the permission {} a second time.", self.module, permission.name));
+            }
+        }
+        self
+    }
+
+    /// A role that first start creates, with its default grants.
+    pub fn role(&mut self, name: &'static str, doc: &'static str, permissions: &[&'static Permission]) -> &mut Self {
+        let permissions = permissions.iter().map(|permission| permission.name).collect();
+        self.plan.roles.push(RoleTemplate { name, doc, permissions });
+        self
+    }
+
+    /// Problems that the module raises.
+    pub fn problems(&mut self, problems: &'static [&'static Problem]) -> &mut Self {
+        for problem in problems {
+            if self.plan.problems.insert(problem.code, problem).is_some() {
+                self.plan.mistakes.push(format!("Module {} declares the problem {} a second time.", self.module, problem.code));
+            }
+        }
+        self
+    }
+
+    /// An event that the module records.
+    pub fn emits<E: Event>(&mut self) -> &mut Self {
+        if self.plan.events.insert(E::NAME, EventType::of::<E>()).is_some() {
+            self.plan.mistakes.push(format!("Module {} emits {} a second time.", self.module, E::NAME));
+        }
+        self
+    }
+
+    /// Runs `handler` at least once for each event of this name, as a job; it must be idempotent.
+    pub fn on<F, Fut>(&mut self, event: &'static str, handler: F) -> &mut Self
+    where
+        F: Fn(Ctx, StoredEvent) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.plan.subscribers.push((self.module, event, Arc::new(move |ctx, event| Box::pin(handler(ctx, event)))));
+        self
+    }
+
+    /// Runs `watch` on every node soon after each event of this name, to drop cached copies; it may run twice, or late.
+    pub fn watch(&mut self, event: &'static str, watch: impl Fn(&App, &StoredEvent) + Send + Sync + 'static) -> &mut Self {
+        self.plan.watchers.push((self.module, event, Arc::new(watch)));
+        self
+    }
+
+    /// A kind of job and its handler, which must be idempotent.
+    pub fn job<J, F, Fut>(&mut self, handler: F) -> &mut Self
+    where
+        J: Job,
+        F: Fn(Ctx, J) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        if self.plan.jobs.insert(J::KIND, JobHandler::new::<J, F, Fut>(handler)).is_some() {
+            self.plan.mistakes.push(format!("Module {} handles the job {} a second time.", self.module, J::KIND));
+        }
+        self
+    }
+
+    /// Enqueues `job` at every instant of the cron pattern (UTC), on one node.
+    pub fn every<J: Job>(&mut self, cron: &'static str, job: J) -> &mut Self {
+        match Schedule::new(cron, &job) {
+            Ok(schedule) => self.plan.schedules.push(schedule),
+            Err(error) => self.plan.mistakes.push(format!("Module {}: the schedule {cron:?} is wrong: {error}", self.module)),
+        }
+        self
+    }
+
+    /// A mail template of the module.
+    pub fn template(&mut self, template: Template) -> &mut Self {
+        self.plan.templates.push(template);
+        self
+    }
+
+    /// Provides the port that turns credentials into actors.
+    pub fn provide_authenticator(&mut self, authenticator: impl Authenticator) -> &mut Self {
+        if self.plan.ports.authenticator.replace(Arc::new(authenticator)).is_some() {
+            self.plan.mistakes.push(format!("Module {} provides the port Authenticator a second time.", self.module));
+        }
+        self
+    }
+
+    /// Provides the port that knows people.
+    pub fn provide_directory(&mut self, directory: impl Directory) -> &mut Self {
+        if self.plan.ports.directory.replace(Arc::new(directory)).is_some() {
+            self.plan.mistakes.push(format!("Module {} provides the port Directory a second time.", self.module));
+        }
+        self
+    }
+
+    /// Refuses to start unless some module provides the port of this name.
+    pub fn needs<P: ?Sized + 'static>(&mut self) -> &mut Self {
+        let port = type_name::<P>().rsplit("::").next().unwrap_or_default();
+        self.plan.needs.push((self.module, port));
+        self
+    }
+}

@@ -1,0 +1,52 @@
+//! SQL of recorded events.
+
+use db::{Conn, Error, params};
+
+use crate::actor::UserId;
+use crate::events::StoredEvent;
+use crate::id::Id;
+use crate::time::Timestamp;
+
+db::row! {
+    /// A row of `platform_events`.
+    pub(crate) struct EventRow {
+        pub(crate) id: Id<StoredEvent>,
+        pub(crate) name: String,
+        pub(crate) at: Timestamp,
+        pub(crate) actor_id: Option<UserId>,
+        pub(crate) request_id: Option<String>,
+        pub(crate) data: String,
+    }
+}
+
+impl From<EventRow> for StoredEvent {
+    fn from(row: EventRow) -> Self {
+        let data = serde_json::from_str(&row.data).unwrap_or_default();
+        StoredEvent { id: row.id, name: row.name, at: row.at, actor_id: row.actor_id, request_id: row.request_id, data }
+    }
+}
+
+pub(crate) fn insert(tx: &mut db::Tx<'_>, event: &StoredEvent) -> Result<(), Error> {
+    let data = event.data.to_string();
+    tx.execute(
+        "INSERT INTO platform_events (id, name, at, actor_id, request_id, data) VALUES (?, ?, ?, ?, ?, ?)",
+        params![event.id, event.name, event.at, event.actor_id, event.request_id, data],
+    )?;
+    Ok(())
+}
+
+pub(crate) fn find(c: &mut Conn, id: Id<StoredEvent>) -> Result<Option<StoredEvent>, Error> {
+    let row = c.opt::<EventRow>("SELECT id, name, at, actor_id, request_id, data FROM platform_events WHERE id = ?", params![id])?;
+    Ok(row.map(StoredEvent::from))
+}
+
+pub(crate) fn since(c: &mut Conn, from: Timestamp, limit: u32) -> Result<Vec<StoredEvent>, Error> {
+    let sql = format!("SELECT id, name, at, actor_id, request_id, data FROM platform_events WHERE at >= ? ORDER BY at, id LIMIT {limit}");
+    let rows = c.all::<EventRow>(sql, params![from])?;
+    Ok(rows.into_iter().map(StoredEvent::from).collect())
+}
+
+/// Forgets events older than `before`.
+pub(crate) fn purge(tx: &mut db::Tx<'_>, before: Timestamp) -> Result<u64, Error> {
+    tx.execute("DELETE FROM platform_events WHERE at < ?", params![before])
+}
