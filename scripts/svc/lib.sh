@@ -72,3 +72,6 @@ stop() {
 }
 
 usage() { echo "usage: $(basename "$0") $1" >&2; exit 2; }
+
+# What every script leans on. (`flock`, `runuser` and `setpriv` are essential packages of Debian.)
+[ "${1:-}" != need ] || command -v python3 >/dev/null || apt_get python3 python3-venv

@@ -29,6 +29,7 @@ pub fn is_same(one: &[u8], other: &[u8]) -> bool {
 /// A bearer secret of 256 random bits: session, refresh, reset, invitation (SES-1, RST-1).
 ///
 /// The text goes to its holder; only [`Token::hash`] is stored.
+#[derive(Clone)]
 pub struct Token {
     bytes: Zeroizing<[u8; 32]>,
     text: SecretString,
@@ -60,6 +61,11 @@ impl Token {
     /// SHA-256 of the 32 bytes: what is stored and looked up. A fast hash is enough for 256 random bits.
     pub fn hash(&self) -> [u8; 32] {
         Sha256::digest(self.bytes.as_slice()).into()
+    }
+
+    /// The token with these 256 bits, derived rather than drawn.
+    pub(crate) fn from_array(bytes: [u8; 32]) -> Token {
+        Token::from_bytes(Zeroizing::new(bytes))
     }
 
     fn from_bytes(bytes: Zeroizing<[u8; 32]>) -> Token {

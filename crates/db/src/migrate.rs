@@ -63,16 +63,34 @@ pub struct PendingMigration {
 #[macro_export]
 macro_rules! migrations {
     ($(($number:expr, $name:expr, $sql:expr $(, $engine:ident = $special:expr)* $(,)?)),* $(,)?) => {
-        &[$({
-            #[allow(unused_mut, clippy::allow_attributes, reason = "most migrations have no exception for an engine")]
-            let mut migration = $crate::Migration { number: $number, name: $name, sql: $sql, mysql: None, postgres: None, sqlite: None };
-            $(migration.$engine = Some($special);)*
-            migration
-        }),*] as &'static [$crate::Migration]
+        const { &[$($crate::Migration::new($number, $name, $sql)$(.$engine($special))*),*] as &'static [$crate::Migration] }
     };
 }
 
 impl Migration {
+    /// A migration whose statements every engine understands.
+    pub const fn new(number: u32, name: &'static str, sql: &'static str) -> Self {
+        Self { number, name, sql, mysql: None, postgres: None, sqlite: None }
+    }
+
+    /// Says it differently on MySQL and MariaDB.
+    pub const fn mysql(mut self, sql: &'static str) -> Self {
+        self.mysql = Some(sql);
+        self
+    }
+
+    /// Says it differently on PostgreSQL.
+    pub const fn postgres(mut self, sql: &'static str) -> Self {
+        self.postgres = Some(sql);
+        self
+    }
+
+    /// Says it differently on SQLite.
+    pub const fn sqlite(mut self, sql: &'static str) -> Self {
+        self.sqlite = Some(sql);
+        self
+    }
+
     fn text(&self, dialect: Dialect) -> &'static str {
         let special = match dialect {
             Dialect::Sqlite => self.sqlite,

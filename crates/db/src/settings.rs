@@ -56,6 +56,16 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// The file that holds the database, when it is one and not a server.
+    pub fn file(&self) -> Option<PathBuf> {
+        match Target::parse(&self.url) {
+            Ok(Target::Sqlite(path)) => Some(path),
+            _ => None,
+        }
+    }
+}
+
 /// Which engine a URL names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Target {

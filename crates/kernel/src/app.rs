@@ -19,7 +19,7 @@ use crate::jobs::{self, JobHandler, Jobs, Schedule};
 use crate::limits::Limiter;
 use crate::module::{Finding, Plan, Subscriber};
 use crate::outbox;
-use crate::platform::{HttpSettings, PlatformSettings};
+use crate::platform::{PlatformSettings, public_url};
 use crate::ports::Ports;
 use crate::random::{IdSource, Random};
 use crate::seal::Keyring;
@@ -164,9 +164,14 @@ impl App {
     /// Starts the modules, then the job runner and the event watcher.
     pub async fn start(&self) -> Result<()> {
         self.start_modules().await?;
+        self.start_background();
+        Ok(())
+    }
+
+    /// Starts the job runner and the event watcher, once the modules have started.
+    pub fn start_background(&self) {
         self.spawn(jobs::run(self.clone()));
         self.spawn(outbox::watch_events(self.clone()));
-        Ok(())
     }
 
     /// Starts the modules only; for commands and tests that run jobs by hand.
@@ -280,8 +285,7 @@ impl App {
 
     /// The address under which people reach this server, without a trailing slash; mailed links start with it (RST-6).
     pub fn public_url(&self) -> String {
-        let configured = self.settings::<PlatformSettings>().public_url.trim_end_matches('/');
-        if configured.is_empty() { format!("http://{}", self.settings::<HttpSettings>().listen) } else { configured.to_owned() }
+        public_url(self.settings(), self.settings())
     }
 
     /// Whether the server runs in production mode.
@@ -296,6 +300,15 @@ impl App {
             all.extend(module.check(self).await?.into_iter().map(|finding| (module.name(), finding)));
         }
         Ok(all)
+    }
+
+    /// The lines of all modules that `serve` prints at start.
+    pub async fn notices(&self) -> Result<Vec<String>> {
+        let mut lines = Vec::new();
+        for module in &self.0.plan.modules {
+            lines.extend(module.notices(self).await?);
+        }
+        Ok(lines)
     }
 
     pub(crate) fn validators(&self) -> &Validators {
@@ -328,12 +341,8 @@ impl App {
 }
 
 fn load_settings(plan: &Plan, source: &Source) -> Result<TypeMap, SettingsError> {
-    let mut map = TypeMap::new();
-    for section in &plan.sections {
-        map.insert(section.type_id, (section.load)(source)?);
-    }
-    source.finish(&plan.sections())?;
-    Ok(map)
+    plan.check_settings(source)?;
+    plan.sections.iter().map(|section| Ok((section.type_id, (section.load)(source)?))).collect()
 }
 
 fn make_states(plan: &Plan, settings: &TypeMap, launch: &Launch) -> Result<TypeMap> {

@@ -312,8 +312,10 @@ mod tests {
             ("[9223372036854775807,-9223372036854775808]", json!([i64::MAX, i64::MIN])),
             ("[1e20,1.5e300,-0,0.1]", json!([1e20, 1.5e300, -0.0, 0.1])),
             ("1e-400", json!(0.0)),
-            (r#"{"$serde_json::private::RawValue": 1, "$serde_json::private::Number": "2"}"#,
-             json!({"$serde_json::private::RawValue": 1, "$serde_json::private::Number": "2"})),
+            (
+                r#"{"$serde_json::private::RawValue": 1, "$serde_json::private::Number": "2"}"#,
+                json!({"$serde_json::private::RawValue": 1, "$serde_json::private::Number": "2"}),
+            ),
             (r#"{"a":1,"A":2,"a ":3}"#, json!({"a": 1, "A": 2, "a ": 3})),
         ] {
             assert_eq!(parse_strict(text.as_bytes()).unwrap(), value, "{text}");

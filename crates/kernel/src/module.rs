@@ -2,8 +2,10 @@
 
 use std::any::{Any, TypeId, type_name};
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::Arc;
 
+use clap::ArgMatches;
 use db::{Migration, MigrationSet};
 use futures_util::future::BoxFuture;
 
@@ -16,7 +18,7 @@ use crate::http::Operation;
 use crate::jobs::{Job, JobHandler, Schedule};
 use crate::messages::Template;
 use crate::ports::{Authenticator, Directory, Ports};
-use crate::settings::{Section, SectionInfo};
+use crate::settings::{Section, SectionInfo, SettingsError, Source};
 
 /// A product feature that an [`App`] can be built from.
 pub trait Module: Send + Sync + 'static {
@@ -34,6 +36,12 @@ pub trait Module: Send + Sync + 'static {
 
     /// What `undercroft doctor` should report.
     fn check<'a>(&'a self, app: &'a App) -> BoxFuture<'a, Result<Vec<Finding>>> {
+        let _ = app;
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// Lines that `serve` prints at start, such as the link for the first owner.
+    fn notices<'a>(&'a self, app: &'a App) -> BoxFuture<'a, Result<Vec<String>>> {
         let _ = app;
         Box::pin(async { Ok(Vec::new()) })
     }
@@ -59,10 +67,43 @@ pub struct RoleTemplate {
     pub permissions: Vec<&'static str>,
 }
 
+type CommandHandler = Arc<dyn Fn(Ctx, ArgMatches) -> BoxFuture<'static, Result<()>> + Send + Sync>;
+
+/// A verb of the command line that a module brings.
+#[derive(Clone)]
+pub struct Verb {
+    name: &'static str,
+    shape: clap::Command,
+    run: CommandHandler,
+}
+
+impl Verb {
+    /// The verb itself.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Its arguments, sub-verbs and help.
+    pub fn shape(&self) -> clap::Command {
+        self.shape.clone()
+    }
+
+    /// Carries it out, as the system.
+    pub async fn run(&self, ctx: Ctx, matches: ArgMatches) -> Result<()> {
+        (self.run)(ctx, matches).await
+    }
+}
+
+impl fmt::Debug for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Verb({})", self.name)
+    }
+}
+
 pub(crate) type Subscriber = Arc<dyn Fn(Ctx, StoredEvent) -> BoxFuture<'static, Result<()>> + Send + Sync>;
 pub(crate) type Watcher = Arc<dyn Fn(&App, &StoredEvent) + Send + Sync>;
 pub(crate) type StateMaker = Box<dyn Fn(&Setup<'_>) -> Result<(TypeId, Arc<dyn Any + Send + Sync>)> + Send + Sync>;
-pub(crate) type SectionLoader = Arc<dyn Fn(&crate::settings::Source) -> Result<Arc<dyn Any + Send + Sync>, crate::settings::SettingsError> + Send + Sync>;
+pub(crate) type SectionLoader = Arc<dyn Fn(&Source) -> Result<Arc<dyn Any + Send + Sync>, SettingsError> + Send + Sync>;
 
 pub(crate) struct RegisteredSection {
     pub(crate) info: SectionInfo,
@@ -87,6 +128,7 @@ pub struct Plan {
     pub(crate) templates: Vec<Template>,
     pub(crate) sections: Vec<RegisteredSection>,
     pub(crate) states: Vec<StateMaker>,
+    verbs: Vec<Verb>,
     pub(crate) ports: Ports,
     needs: Vec<(&'static str, &'static str)>,
     mistakes: Vec<String>,
@@ -155,6 +197,20 @@ impl Plan {
         }
     }
 
+    /// The names of the modules, in their order.
+    pub fn module_names(&self) -> Vec<&'static str> {
+        self.modules.iter().map(|module| module.name()).collect()
+    }
+
+    /// Reads every section, so that everything wrong with the settings is told at once.
+    ///
+    /// # Errors
+    /// One sentence for each value that cannot be read and each key that nobody declares.
+    pub fn check_settings(&self, source: &Source) -> Result<(), SettingsError> {
+        let wrong = self.sections.iter().filter_map(|section| (section.load)(source).err()).chain(source.finish(&self.sections()).err());
+        wrong.reduce(SettingsError::and).map_or(Ok(()), Err)
+    }
+
     /// The settings sections, for the reference and for unknown-key errors.
     pub fn sections(&self) -> Vec<&SectionInfo> {
         self.sections.iter().map(|section| &section.info).collect()
@@ -183,6 +239,11 @@ impl Plan {
     /// Every event that a module emits, by name.
     pub fn events(&self) -> impl Iterator<Item = &EventType> {
         self.events.values()
+    }
+
+    /// The verbs that the modules add to the command line.
+    pub fn verbs(&self) -> &[Verb] {
+        &self.verbs
     }
 
     /// Every operation, in the order of registration.
@@ -314,6 +375,20 @@ impl Parts<'_> {
     /// A mail template of the module.
     pub fn template(&mut self, template: Template) -> &mut Self {
         self.plan.templates.push(template);
+        self
+    }
+
+    /// A verb of the command line; its handler runs as the system, in a started app whose background work is not running.
+    pub fn command<F, Fut>(&mut self, name: &'static str, about: &'static str, shape: clap::Command, handler: F) -> &mut Self
+    where
+        F: Fn(Ctx, ArgMatches) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        if self.plan.verbs.iter().any(|verb| verb.name == name) {
+            self.plan.mistakes.push(format!("Module {} brings the command {name} a second time.", self.module));
+        }
+        let shape = shape.name(name).about(about);
+        self.plan.verbs.push(Verb { name, shape, run: Arc::new(move |ctx, matches| Box::pin(handler(ctx, matches))) });
         self
     }
 

@@ -195,14 +195,14 @@ fn write_varint(payload: &mut Vec<u8>, mut value: u64) {
 }
 
 fn read_value(payload: &mut &[u8]) -> Option<CursorValue> {
-    Some(match payload.split_off_first()? {
-        &NULL => CursorValue::Null,
-        &INT => {
+    Some(match *payload.split_off_first()? {
+        NULL => CursorValue::Null,
+        INT => {
             let value = read_varint(payload)?;
             CursorValue::Int((value >> 1) as i64 ^ -((value & 1) as i64))
         }
-        &TEXT => CursorValue::Text(String::from_utf8(read_bytes(payload)?).ok()?),
-        &BYTES => CursorValue::Bytes(read_bytes(payload)?),
+        TEXT => CursorValue::Text(String::from_utf8(read_bytes(payload)?).ok()?),
+        BYTES => CursorValue::Bytes(read_bytes(payload)?),
         _ => return None,
     })
 }
@@ -231,8 +231,13 @@ mod tests {
     use super::*;
     use crate::random::Random;
 
-    const SCOPE: CursorScope<'static> =
-        CursorScope { operation: "listPosts", filter: "status == 'public'", sort: "-published_at,title", locale: "de-AT", principal: "user:7" };
+    const SCOPE: CursorScope<'static> = CursorScope {
+        operation: "listPosts",
+        filter: "status == 'public'",
+        sort: "-published_at,title",
+        locale: "de-AT",
+        principal: "user:7",
+    };
 
     fn keys() -> Keyring {
         Keyring::generate(&Random::seeded(1))
@@ -279,7 +284,14 @@ mod tests {
 
     #[test]
     fn a_signed_payload_that_is_not_ours_is_refused_without_a_panic() {
-        for payload in [&[9][..], &[TEXT], &[TEXT, 5, b'a'], &[TEXT, 1, 0xff], &[INT, 0x80], &[BYTES, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]] {
+        for payload in [
+            &[9][..],
+            &[TEXT],
+            &[TEXT, 5, b'a'],
+            &[TEXT, 1, 0xff],
+            &[INT, 0x80],
+            &[BYTES, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
+        ] {
             let tag = keys().mac(PURPOSE, &signed(&SCOPE, payload));
             let text = URL_SAFE_NO_PAD.encode([&tag[..TAG_LENGTH], payload].concat());
             assert!(decode_cursor(&keys(), &SCOPE, &text).is_err(), "{payload:?}");

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::http::{self, Metrics};
 use crate::idempotency;
 use crate::jobs::Job;
-use crate::messages::{self, MailSettings, Mailer};
+use crate::messages::{self, MailSettings, Mailer, Transport};
 use crate::module::{Finding, Module, Parts};
 use crate::outbox;
 use crate::settings::{ByteSize, Span};
@@ -171,6 +171,12 @@ pub enum LogFormat {
 
 const MIGRATIONS: &[db::Migration] = db::migrations![(1, "platform", include_str!("../migrations/0001_platform.sql"))];
 
+/// The address under which people reach a server with these settings, without a trailing slash.
+pub fn public_url(platform: &PlatformSettings, http: &HttpSettings) -> String {
+    let configured = platform.public_url.trim_end_matches('/');
+    if configured.is_empty() { format!("http://{}", http.listen) } else { configured.to_owned() }
+}
+
 /// How long events and delivered messages are kept.
 const RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long answers to idempotency keys are kept.
@@ -234,10 +240,8 @@ impl Module for Platform {
     fn check<'a>(&'a self, app: &'a App) -> BoxFuture<'a, Result<Vec<Finding>>> {
         Box::pin(async move {
             app.db().ping().await.map_err(Error::from)?;
-            let mut findings = Vec::new();
-            findings.extend(messages::finding(app.state::<Mailer>(), app.is_production()));
-            findings.extend(public_url_finding(app));
-            Ok(findings)
+            let serious = |text| Finding { is_serious: true, text };
+            Ok(unsafe_settings(app.settings(), app.settings(), app.settings()).into_iter().map(serious).collect())
         })
     }
 }
@@ -252,10 +256,15 @@ async fn fold_metrics(app: App) {
     }
 }
 
-fn public_url_finding(app: &App) -> Option<Finding> {
-    let is_plain = !app.public_url().starts_with("https://");
-    (is_plain && app.is_production()).then(|| Finding {
-        is_serious: true,
-        text: "public_url does not start with https://: people would send their passwords in the clear. Set public_url.".to_owned(),
-    })
+/// What production mode refuses: one sentence for each setting; nothing in development (POS-15).
+pub fn unsafe_settings(platform: &PlatformSettings, http: &HttpSettings, mail: &MailSettings) -> Vec<String> {
+    if platform.mode != Mode::Production {
+        return Vec::new();
+    }
+    let checks = [
+        (!platform.public_url.starts_with("https://"), "public_url does not start with https://: people would send their passwords in the clear. Set public_url."),
+        (mail.transport == Transport::Mailbox, "Mail stays in the development mailbox: set mail.transport = \"smtp\" and mail.smtp_url."),
+        (http.trusted_proxies.is_everyone(), "http.trusted_proxies trusts every address, so anybody could claim to be anybody: name your proxies."),
+    ];
+    checks.into_iter().filter(|(is_unsafe, _)| *is_unsafe).map(|(_, text)| text.to_owned()).collect()
 }

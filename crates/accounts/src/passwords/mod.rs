@@ -1,3 +1,6 @@
 //! Passwords: what is acceptable, how they change (accounts.md §4.3).
 
+pub(crate) mod http;
 pub mod policy;
+pub(crate) mod service;
+pub(crate) mod store;

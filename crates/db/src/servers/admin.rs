@@ -32,7 +32,7 @@ pub(crate) fn with_database(server: &str, name: &str) -> String {
     }
 }
 
-fn run(server: &str, statement: impl Fn(&Target) -> String + Send) -> Result<(), Error> {
+fn run(server: &str, statement: impl Fn(&Target) -> String + Send + Sync) -> Result<(), Error> {
     off_runtime(|| {
         let target = Target::parse(server)?;
         Connector::new(&target)?.connect(None)?.script(&statement(&target))

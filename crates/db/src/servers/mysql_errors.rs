@@ -35,13 +35,13 @@ fn translate_reported(error: &MySqlError, sql: &str) -> Translated {
     let translated = match error.code {
         _ if lost => Error::Unavailable(message.to_owned()),
         1062 | 1586 | 1859 => Error::Unique { constraint: unique_key(message, sql) },
-        1048 | 1364 => Error::NotNull { column: first_quoted(message, '\'').to_owned() },
-        1216 | 1217 | 1451 | 1452 | 1761 | 1762 => Error::ForeignKey { constraint: foreign_key(message) },
-        3819 => Error::Check { constraint: first_quoted(message, '\'').to_owned() },
-        4025 => Error::Check { constraint: first_quoted(message, '`').to_owned() },
+        1048 | 1364 => Error::NotNull { column: quoted(message).to_owned() },
+        1216 | 1217 | 1451 | 1452 | 1761 | 1762 => Error::ForeignKey { constraint: constraint(message) },
+        3819 => Error::Check { constraint: quoted(message).to_owned() },
+        4025 => Error::Check { constraint: constraint(message).unwrap_or_default() },
         // A guard of our own, in a trigger.
         1644 => Error::Check { constraint: message.to_owned() },
-        1406 => Error::TooLong { column: Some(first_quoted(message, '\'').to_owned()) },
+        1406 => Error::TooLong { column: Some(quoted(message).to_owned()) },
         // 1020: what a locking read found was changed since the snapshot.
         1213 | 1020 => Error::Serialization,
         1205 | 3572 => Error::Busy,
@@ -63,8 +63,8 @@ pub(super) fn happened_before(error: &mysql::Error) -> bool {
     matches!(error, mysql::Error::MySqlError(error) if matches!(error.code, 1050 | 1060 | 1061 | 1091 | 1826 | 3822 | 1359 | 1054 | 1051))
 }
 
-fn first_quoted(message: &str, quote: char) -> &str {
-    message.split(quote).nth(1).unwrap_or(message)
+fn quoted(message: &str) -> &str {
+    message.split('\'').nth(1).unwrap_or(message)
 }
 
 /// "Duplicate entry 'x' for key 'posts_slug'", in MySQL 8 'posts.posts_slug'.
@@ -78,10 +78,11 @@ fn unique_key(message: &str, sql: &str) -> String {
     format!("{}_pkey", table.or_else(|| target_table(sql)).unwrap_or_default())
 }
 
-/// "… CONSTRAINT `posts_author` FOREIGN KEY …".
-fn foreign_key(message: &str) -> Option<String> {
-    let (_, rest) = message.split_once("CONSTRAINT `")?;
-    rest.split('`').next().map(str::to_owned)
+/// "CONSTRAINT `posts_author` …"; the quotes depend on `ANSI_QUOTES`.
+fn constraint(message: &str) -> Option<String> {
+    let (_, rest) = message.split_once("CONSTRAINT ")?;
+    let quote = rest.chars().next()?;
+    rest.split(quote).nth(1).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -96,8 +97,9 @@ mod tests {
         assert_eq!(unique_key("Duplicate entry '1' for key 'PRIMARY'", insert), "posts_pkey");
         assert_eq!(unique_key("Duplicate entry '1' for key 'drafts.PRIMARY'", insert), "drafts_pkey");
         let foreign = "Cannot add or update a child row: a foreign key constraint fails (`d`.`posts`, CONSTRAINT `posts_author` FOREIGN KEY (`a`) …)";
-        assert_eq!(foreign_key(foreign).as_deref(), Some("posts_author"));
-        assert_eq!(first_quoted("CONSTRAINT `price_positive` failed for `d`.`t`", '`'), "price_positive");
-        assert_eq!(first_quoted("Check constraint 'price_positive' is violated.", '\''), "price_positive");
+        assert_eq!(constraint(foreign).as_deref(), Some("posts_author"));
+        assert_eq!(constraint("… (\"d\".\"posts\", CONSTRAINT \"posts_author\" FOREIGN KEY …)").as_deref(), Some("posts_author"));
+        assert_eq!(constraint("CONSTRAINT `price_positive` failed for `d`.`t`").as_deref(), Some("price_positive"));
+        assert_eq!(quoted("Check constraint 'price_positive' is violated."), "price_positive");
     }
 }

@@ -1,10 +1,12 @@
 //! One PostgreSQL connection behind the common interface.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use postgres::config::SslMode;
+use postgres::error::SqlState;
 use postgres::fallible_iterator::FallibleIterator;
 use postgres::types::{ToSql, Type};
 use postgres::{Client, Config, NoTls, Statement};
@@ -75,7 +77,15 @@ impl Connector {
              SET standard_conforming_strings = on"
         );
         client.batch_execute(&session).map_err(|error| translate(&error).error)?;
-        Ok(Box::new(PostgresDriver { client, statements: Statements::new(), deadline: None, hit_limit: false, open: false, lost: false }))
+        Ok(Box::new(PostgresDriver {
+            client,
+            statements: Statements::new(),
+            hinted: HashMap::new(),
+            deadline: None,
+            hit_limit: false,
+            open: false,
+            lost: false,
+        }))
     }
 
     pub(crate) fn about(&self) -> Result<About, Error> {
@@ -98,6 +108,8 @@ pub(super) fn lock_migrations(conn: &mut Conn) -> Result<(), Error> {
 struct PostgresDriver {
     client: Client,
     statements: Statements<Statement>,
+    /// The parameters whose types the server cannot infer, by statement.
+    hinted: HashMap<Key, Vec<usize>>,
     deadline: Option<Instant>,
     hit_limit: bool,
     open: bool,
@@ -115,20 +127,38 @@ impl PostgresDriver {
             return Ok(statement);
         }
         let text = text(query.sql, Dialect::Postgres, ignore);
-        let statement = self.prepare_text(&text, query.params)?;
+        let statement = self.prepare_text(&key, &text, query.params)?;
         self.statements.put(key, statement.clone());
         Ok(statement)
     }
 
     /// Lets the server infer the types, and helps where it cannot (`? IS NULL`, `SELECT ?`).
-    fn prepare_text(&mut self, text: &str, params: &[Param<'_>]) -> Result<Statement, Error> {
-        let hints: Vec<Type> = match self.client.prepare(text) {
-            Ok(statement) if all_fit(params, &statement) => return Ok(statement),
-            Ok(statement) => params.iter().zip(statement.params()).map(|(param, inferred)| if fits(param, inferred) { inferred.clone() } else { hint(param) }).collect(),
-            Err(error) if error.code().is_some_and(|code| code.code() == "42P18") && !self.open => params.iter().map(hint).collect(),
-            Err(error) => return self.fail(&error),
-        };
-        match self.client.prepare_typed(text, &hints) {
+    fn prepare_text(&mut self, key: &Key, text: &str, params: &[Param<'_>]) -> Result<Statement, Error> {
+        loop {
+            let hinted = self.hinted.get(key).map_or(&[][..], Vec::as_slice);
+            let declare = |(index, param)| if hinted.contains(&index) { hint(param) } else { Type::UNKNOWN };
+            let types: Vec<Type> = if hinted.is_empty() { Vec::new() } else { params.iter().enumerate().map(declare).collect() };
+            match self.client.prepare_typed(text, &types) {
+                Ok(statement) if all_fit(params, &statement) => return Ok(statement),
+                Ok(statement) => {
+                    let typed = params.iter().zip(statement.params());
+                    let types: Vec<Type> = typed.map(|(param, inferred)| if fits(param, inferred) { inferred.clone() } else { hint(param) }).collect();
+                    return self.prepare_typed(text, &types);
+                }
+                Err(error) => match unknown_type(&error) {
+                    Some(index) if !hinted.contains(&index) => self.hinted.entry(key.clone()).or_default().push(index),
+                    _ => return self.fail(&error),
+                },
+            }
+            if self.open {
+                // The failed attempt ended the transaction, so the closure has to begin again.
+                return Err(Error::Serialization);
+            }
+        }
+    }
+
+    fn prepare_typed(&mut self, text: &str, types: &[Type]) -> Result<Statement, Error> {
+        match self.client.prepare_typed(text, types) {
             Ok(statement) => Ok(statement),
             Err(error) => self.fail(&error),
         }
@@ -190,6 +220,13 @@ impl PostgresDriver {
             Err(error) => self.fail(&error),
         }
     }
+}
+
+/// Which parameter it is whose type PostgreSQL cannot infer: "could not determine data type of parameter $2".
+fn unknown_type(error: &postgres::Error) -> Option<usize> {
+    let reported = error.as_db_error().filter(|error| *error.code() == SqlState::INDETERMINATE_DATATYPE)?;
+    let number: usize = reported.message().split_once('$')?.1.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
+    number.checked_sub(1)
 }
 
 fn all_fit(params: &[Param<'_>], statement: &Statement) -> bool {

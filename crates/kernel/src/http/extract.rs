@@ -163,7 +163,7 @@ impl IfMatch {
 }
 
 /// Somebody else's change came first; the current version is told.
-pub(crate) fn version_conflict(current_version: i64) -> Error {
+pub fn version_conflict(current_version: i64) -> Error {
     VERSION_CONFLICT.error().with_member("current_version", current_version)
 }
 

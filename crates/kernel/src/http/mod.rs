@@ -18,7 +18,7 @@ mod server;
 mod validate;
 
 pub use answer::{Accepted, Created, Etag, Json, List, NoContent};
-pub use extract::{Body, IfMatch, Path, Query};
+pub use extract::{Body, IfMatch, Path, Query, version_conflict};
 pub use health::operations as platform_operations;
 pub use metrics::Metrics;
 pub(crate) use openapi::Components;

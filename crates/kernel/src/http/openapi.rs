@@ -179,6 +179,7 @@ fn headers() -> Value {
         "Location": text("The path of what was made."),
         "ETag": text("The version of the resource, for If-Match and If-None-Match."),
         "Link": text("The address of the next page."),
+        "Set-Cookie": text("The session cookie of a browser."),
     })
 }
 
@@ -231,6 +232,11 @@ fn parameters(doc: &OperationDoc, components: &Components) -> Vec<Value> {
     };
     if doc.reads_if_match {
         all.push(header("If-Match", "Change it only while it has this ETag.", 64));
+    }
+    if doc.reads_session_mode {
+        let schema = json!({ "type": "string", "enum": ["cookie", "token"], "default": "cookie" });
+        let description = "How the client holds its login: as a cookie, or as tokens in the answer.";
+        all.push(json!({ "name": "X-Session-Mode", "in": "header", "required": false, "description": description, "schema": schema }));
     }
     if doc.is_idempotent {
         all.push(header("Idempotency-Key", "A random key of yours; repeat it on retries and the effect happens once.", 255));

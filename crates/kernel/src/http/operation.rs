@@ -116,6 +116,8 @@ pub struct OperationDoc {
     pub query: Option<TypeRef>,
     /// The answers it gives on success.
     pub responses: Vec<ResponseDoc>,
+    /// Whether it reads `X-Session-Mode`.
+    pub reads_session_mode: bool,
     /// Whether it reads `If-Match`.
     pub reads_if_match: bool,
     /// Which request limit counts it.
@@ -296,6 +298,7 @@ impl OperationDoc {
             body: None,
             query: None,
             responses: Vec::new(),
+            reads_session_mode: false,
             reads_if_match: false,
             rate: RateClass::Default,
             reads_credential: true,

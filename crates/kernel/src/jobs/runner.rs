@@ -69,6 +69,7 @@ impl App {
 
     /// Fires due schedules and runs due jobs, one after the other, until none is due.
     pub async fn run_due_jobs(&self) -> Result<()> {
+        schedule::prepare(self).await?;
         schedule::fire_due(self).await?;
         loop {
             let claimed = claim(self, CONCURRENCY).await?;

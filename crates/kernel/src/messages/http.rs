@@ -9,7 +9,7 @@ use crate::error::{NOT_FOUND, Result};
 use crate::http::{Json, List, Operation, Path, Query};
 use crate::id::Id;
 use crate::messages::store::{self, StoredMessage};
-use crate::messages::{Channel, Mailer, Message};
+use crate::messages::{Channel, Message};
 use crate::page::{CursorScope, CursorValue, Page, PageRequest, decode_cursor, encode_cursor};
 use crate::time::Timestamp;
 
@@ -127,12 +127,4 @@ async fn get(ctx: Ctx, Path(id): Path<Id<Message>>) -> Result<Json<MessageView>>
     let app = ctx.app.clone();
     let message = ctx.read(move |c| store::find(c, &app, id)).await?.ok_or(&NOT_FOUND)?;
     Ok(Json(message.into()))
-}
-
-/// What `doctor` says about a mailbox in production.
-pub(crate) fn finding(mailer: &Mailer, is_production: bool) -> Option<crate::module::Finding> {
-    (mailer.is_mailbox() && is_production).then(|| crate::module::Finding {
-        is_serious: true,
-        text: "Mail stays in the development mailbox: set mail.transport = \"smtp\" and mail.smtp_url.".to_owned(),
-    })
 }

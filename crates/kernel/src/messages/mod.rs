@@ -13,7 +13,7 @@ use crate::id::Id;
 use crate::jobs::Job;
 use crate::templates::RenderedMail;
 
-pub(crate) use http::{READ_MESSAGES, finding, operations};
+pub(crate) use http::{READ_MESSAGES, operations};
 pub use mailer::{MailSettings, Mailer, Transport};
 
 /// The texts of a mail in one language. Subject and text are plain; `html` is escaped.

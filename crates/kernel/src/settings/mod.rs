@@ -2,7 +2,7 @@
 //!
 //! A module declares its section with [`settings!`](crate::settings!): a struct whose fields have a sentence and a default. The
 //! binary collects raw input into a [`Source`]; [`Source::section`] makes the typed section, and [`Source::finish`] refuses what
-//! nobody declared. Precedence is flag, environment, file, default. [`reference`] and [`commented_toml`] are made from the same
+//! nobody declared. Precedence is flag, environment, file, default. [`reference()`] and [`commented_toml`] are made from the same
 //! declarations, so that neither can lie.
 
 mod report;
@@ -300,6 +300,8 @@ pub(crate) mod test_sections {
             pub(crate) public_url: String = "http://127.0.0.1:8000".to_owned(),
             /// How strict to be.
             pub(crate) mode: Mode = Mode::Development,
+            /// Whom to believe.
+            pub(crate) trusted_proxies: crate::address::TrustedProxies = crate::address::TrustedProxies::default(),
         }
     }
 
@@ -351,7 +353,8 @@ mod tests {
 
     #[test]
     fn secrets_are_known_by_their_type() {
-        let secrets: Vec<_> = Mail::fields().iter().chain(MailKeys::fields()).filter(|field| field.is_secret).map(|field| field.name).collect();
+        let secrets: Vec<_> =
+            Mail::fields().iter().chain(MailKeys::fields()).filter(|field| field.is_secret).map(|field| field.name).collect();
         assert_eq!(secrets, ["password", "signing"]);
         assert!(names_a_secret("Option<kernel::settings::Secret>"));
         assert!(!names_a_secret("SecretKind") && !names_a_secret("MySecret") && !names_a_secret("String"));

@@ -150,7 +150,10 @@ mod tests {
         let known: Vec<&SectionInfo> = known.iter().collect();
         let text = commented_toml(&known);
         let commented: toml::Table = toml::from_str(&text).unwrap();
-        assert!(commented.values().all(|section| section.as_table().is_some_and(|table| table.values().all(toml::Value::is_table))), "{text}");
+        assert!(
+            commented.values().all(|section| section.as_table().is_some_and(|table| table.values().all(toml::Value::is_table))),
+            "{text}"
+        );
         assert!(text.contains("\n# Its port.\n# port = 587\n"), "{text}");
 
         let assignments = |line: &str| if line.contains(" = ") { line.trim_start_matches("# ").to_owned() } else { line.to_owned() };

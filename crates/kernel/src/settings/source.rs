@@ -87,6 +87,13 @@ impl Source {
         Ok(Source { flags: flags.collect(), env: env.collect(), file: file.map(File::read).transpose()? })
     }
 
+    /// The same settings with one more flag, for a value that is only known at start, such as the port that was free.
+    #[must_use]
+    pub fn with_flag(mut self, key: &str, value: impl Into<String>) -> Source {
+        self.flags.insert(key.to_owned(), value.into());
+        self
+    }
+
     /// The section of this type, with the winning value for each key.
     ///
     /// # Errors
@@ -143,14 +150,16 @@ impl Source {
         let Some((origin, raw)) = self.lookup(info, &key)? else {
             return Ok(Resolved { origin: Origin::Default, value: None, printed: None });
         };
-        let mut first_problem = None;
+        let mut refused = Vec::new();
         for candidate in candidates(raw, field) {
             match (field.accept)(&candidate) {
                 Ok(printed) => return Ok(Resolved { origin, value: Some(candidate), printed: Some(printed) }),
-                Err(problem) => _ = first_problem.get_or_insert((candidate, problem)),
+                Err(problem) => refused.push((candidate, problem)),
             }
         }
-        let (found, problem) = first_problem.unwrap_or_default();
+        // Text is tried as several types; the reading that got furthest has the most to say. `min_by_key` takes the first.
+        let nearest = refused.into_iter().min_by_key(|(_, problem)| problem.starts_with("invalid type"));
+        let (found, problem) = nearest.unwrap_or_default();
         let reason = match field.expected_form() {
             Some(form) if field.is_secret => format!("expected {form}"),
             Some(form) => format!("expected {form}, found {found}"),
@@ -167,9 +176,7 @@ impl Source {
         let file_key = format!("{key}_file");
         let is_declared = info.fields().iter().any(|other| info.key(other.name) == file_key);
         match (self.env.get(key), self.env.get(&file_key).filter(|_| !is_declared)) {
-            (Some((name, _)), Some((other, _))) => {
-                Err(SettingsError::new(format!("{key}: set {name} or {other}, not both (environment)")))
-            }
+            (Some((name, _)), Some((other, _))) => Err(SettingsError::new(format!("{key}: set {name} or {other}, not both (environment)"))),
             (Some((name, value)), None) => Ok(Some((Origin::Env(name.clone()), Raw::Text(value.clone())))),
             (None, Some((name, path))) => Ok(Some((Origin::Env(name.clone()), Raw::Text(read_value(key, name, path)?)))),
             (None, None) => Ok(self.file.as_ref().and_then(|file| {
@@ -190,7 +197,8 @@ impl Source {
 }
 
 fn read_value(key: &str, name: &str, path: &str) -> Result<String, SettingsError> {
-    let text = fs::read_to_string(path).map_err(|error| SettingsError::new(format!("{key}: cannot read {path}: {error} (environment variable {name})")))?;
+    let text = fs::read_to_string(path)
+        .map_err(|error| SettingsError::new(format!("{key}: cannot read {path}: {error} (environment variable {name})")))?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
     Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
 }
@@ -244,7 +252,11 @@ impl File {
                 toml::Value::Table(inner) if leads_on() => self.unknown(inner, &key, known, keys, problems),
                 toml::Value::Table(_) => {
                     let sections: Vec<String> = known.iter().map(|info| info.name.to_owned()).filter(|name| !name.is_empty()).collect();
-                    problems.push(format!("There is no section [{key}] ({}). {}", self.place(&key), advice(&key, &sections, |name| format!("[{name}]"))));
+                    problems.push(format!(
+                        "There is no section [{key}] ({}). {}",
+                        self.place(&key),
+                        advice(&key, &sections, |name| format!("[{name}]"))
+                    ));
                 }
                 _ => problems.push(format!("There is no setting {key} ({}). {}", self.place(&key), advice(&key, keys, str::to_owned))),
             }
@@ -264,7 +276,12 @@ fn not_toml(path: &Path, text: &str, error: &toml::de::Error) -> SettingsError {
     let start = error.span().map_or(0, |span| span.start);
     let before = text.get(..start).unwrap_or(text);
     let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
-    SettingsError::new(format!("The settings file {} is not TOML: {} (line {}, column {column})", path.display(), error.message(), line_of(text, start)))
+    SettingsError::new(format!(
+        "The settings file {} is not TOML: {} (line {}, column {column})",
+        path.display(),
+        error.message(),
+        line_of(text, start)
+    ))
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
@@ -415,6 +432,14 @@ mod tests {
         let error = source.section::<Instance>().unwrap_err().to_string();
         assert!(error.contains("unknown variant `prod`, expected `development` or `production`"), "{error}");
         assert!(error.ends_with("line 1)"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_list_of_a_type_of_its_own_says_what_is_wrong_with_it() {
+        let source = from_env(&[("UNDERCROFT_TRUSTED_PROXIES", "10.0.0.0/33")]);
+        let error = source.section::<Instance>().unwrap_err().to_string();
+        assert!(error.starts_with("trusted_proxies: expected an address, a network"), "{error}");
+        assert!(from_env(&[("UNDERCROFT_TRUSTED_PROXIES", "loopback, 10.0.0.0/8")]).section::<Instance>().is_ok());
     }
 
     #[test]

@@ -327,9 +327,14 @@ mod tests {
 
     #[test]
     fn a_size_reads_text_and_plain_numbers() {
-        for (text, bytes, written) in
-            [("512", 512, "512"), ("16KiB", 16_384, "16KiB"), ("1mib", 1 << 20, "1MiB"), ("5MB", 5_000_000, "5MB"), ("0", 0, "0"), ("7B", 7, "7")]
-        {
+        for (text, bytes, written) in [
+            ("512", 512, "512"),
+            ("16KiB", 16_384, "16KiB"),
+            ("1mib", 1 << 20, "1MiB"),
+            ("5MB", 5_000_000, "5MB"),
+            ("0", 0, "0"),
+            ("7B", 7, "7"),
+        ] {
             let size: ByteSize = text.parse().unwrap();
             assert_eq!(size.bytes(), bytes, "{text}");
             assert_eq!(size.to_string(), written);

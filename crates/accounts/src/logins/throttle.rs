@@ -1,0 +1,76 @@
+//! Growing waits per typed name (LOG-1). The key is what was typed, not who was found (ENU-5).
+//!
+//! A try counts as a failure before its password is checked and is taken back when it succeeds, so that a burst of parallel
+//! tries gets no more guesses than a sequence.
+
+use std::time::Duration;
+
+use kernel::error::RATE_LIMITED;
+use kernel::{Ctx, Result, Tx};
+
+use crate::logins::store;
+use crate::problems::CHALLENGE_REQUIRED;
+use crate::settings::GuessingSettings;
+
+/// Failures in a row after which only a proof of the mailbox helps.
+const CHALLENGE_AFTER: i64 = 100;
+
+fn key_of(ctx: &Ctx, name: &str) -> [u8; 32] {
+    ctx.app.keyring().mac("login throttle", name.as_bytes())
+}
+
+/// The wait after `fails` failures in a row: none at first, then 1, 2, 4 … seconds.
+fn wait_after(fails: i64, free: i64, max: Duration) -> Duration {
+    let Ok(beyond) = u32::try_from(fails - free) else { return Duration::ZERO };
+    Duration::from_secs(1_u64.checked_shl(beyond.min(63)).unwrap_or(u64::MAX)).min(max)
+}
+
+/// Counts a try for this name, or refuses it: `rate_limited`, `challenge_required`.
+pub(crate) async fn count(ctx: &Ctx, name: &str) -> Result<()> {
+    let (key, now) = (key_of(ctx, name), ctx.now());
+    let settings = ctx.settings::<GuessingSettings>();
+    let (free, max) = (i64::from(settings.free_failures), *settings.max_wait);
+    ctx.write(move |tx| {
+        store::ensure(tx, &key, now)?;
+        let row = store::find(tx, &key)?.ok_or(&RATE_LIMITED)?;
+        if row.blocked_until > now {
+            let wait_secs = row.blocked_until.since(now).as_millis().div_ceil(1000);
+            return Err(RATE_LIMITED.error().retry_after(u64::try_from(wait_secs).unwrap_or(1)));
+        }
+        if row.fails >= CHALLENGE_AFTER {
+            return Err(CHALLENGE_REQUIRED.error().with_member("methods", serde_json::json!(["password_reset"])));
+        }
+        let fails = row.fails + 1;
+        Ok(store::set(tx, &key, fails, now, now + wait_after(fails, free, max))?)
+    })
+    .await
+}
+
+/// Forgets the failures of this name: the owner logged in, or reset the password.
+pub(crate) fn clear(tx: &mut Tx<'_, '_>, ctx: &Ctx, name: &str) -> Result<()> {
+    Ok(store::clear(tx, &key_of(ctx, name))?)
+}
+
+/// Whether a mail of this kind may go to this address now; at most one in `gap` (ENU-3, RST-9).
+pub(crate) fn may_mail(tx: &mut Tx<'_, '_>, ctx: &Ctx, kind: &str, address: &str, gap: Duration) -> Result<bool> {
+    let (key, now) = (ctx.app.keyring().mac("mail throttle", format!("{kind}\n{address}").as_bytes()), ctx.now());
+    store::ensure(tx, &key, now)?;
+    let is_free = store::find(tx, &key)?.is_some_and(|row| row.blocked_until <= now);
+    if is_free {
+        store::set(tx, &key, 0, now, now + gap)?;
+    }
+    Ok(is_free)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log1_five_failures_are_free_then_waits_double_up_to_the_maximum() {
+        let max = Duration::from_secs(900);
+        let waits: Vec<u64> = (1..=16).map(|fails| wait_after(fails, 5, max).as_secs()).collect();
+        assert_eq!(waits, [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]);
+        assert_eq!(wait_after(i64::MAX, 5, max), max);
+    }
+}

@@ -1,0 +1,270 @@
+//! The verbs of sessions: start, authenticate, list, revoke, log out.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use kernel::error::{NOT_FOUND, UNAUTHENTICATED};
+use kernel::page::{CursorScope, CursorValue, Page, PageRequest, decode_cursor, encode_cursor};
+use kernel::ports::{Authenticator, Credential};
+use kernel::{
+    Actor, App, AuditEntry, CredentialKind, Ctx, Error, Id, Identity, LogAndContinue, RequestInfo, Result, Session, Timestamp, Tx, UserId,
+};
+
+use crate::events::{SessionRevoked, SessionStarted};
+use crate::roles;
+use crate::secrets::Token;
+use crate::sessions::{Cached, SessionCache, SessionKind, SessionRecord, store};
+use crate::settings::SessionSettings;
+use crate::tokens::refresh::{self, FirstRefresh, TokenPair};
+use crate::tokens::store as token_store;
+use crate::users::{self, UserRecord, UserStatus};
+
+/// How often the last sight of a session is written down.
+const TOUCH_EVERY: Duration = Duration::from_secs(5 * 60);
+/// Most live sessions of a person; the oldest goes first (accounts.md §13).
+const MAX_SESSIONS: u32 = 100;
+
+/// A login about to be stored: its ids and secrets are made before the transaction.
+pub(crate) struct NewSession {
+    pub(crate) record: SessionRecord,
+    cookie: Option<Token>,
+    refresh: Option<FirstRefresh>,
+}
+
+/// A login that was made, with what the client gets to hold.
+pub(crate) struct Started {
+    pub(crate) session: SessionRecord,
+    pub(crate) user: UserRecord,
+    pub(crate) roles: Vec<String>,
+    pub(crate) cookie: Option<Token>,
+    pub(crate) tokens: Option<TokenPair>,
+}
+
+impl NewSession {
+    /// A new login of this person by this method.
+    pub(crate) fn new(ctx: &Ctx, user_id: UserId, kind: SessionKind, method: &str) -> NewSession {
+        let (now, settings) = (ctx.now(), ctx.settings::<SessionSettings>());
+        let id = ctx.new_id();
+        let record = SessionRecord {
+            id,
+            user_id,
+            kind,
+            amr: method.to_owned(),
+            auth_time: now,
+            created_at: now,
+            last_seen_at: now,
+            idle_at: now + *settings.idle,
+            absolute_at: now + *settings.absolute,
+            revoked_at: None,
+            ip: ctx.request.client_address.to_string(),
+            user_agent: ctx.request.user_agent.clone(),
+        };
+        let cookie = (kind == SessionKind::Browser).then(|| Token::generate(ctx.app.random()));
+        let refresh = (kind == SessionKind::Token).then(|| FirstRefresh::new(ctx, id));
+        NewSession { record, cookie, refresh }
+    }
+
+    /// Stores the login in the caller's transaction.
+    pub(crate) fn insert(&self, tx: &mut Tx<'_, '_>) -> Result<()> {
+        let session = &self.record;
+        store::insert(tx, session, self.cookie.as_ref().map(Token::hash))?;
+        if let Some(refresh) = &self.refresh {
+            token_store::insert_refresh(tx, &refresh.row)?;
+        }
+        users::store::note_login(tx, session.user_id, session.created_at)?;
+        drop_surplus(tx, session)?;
+        let (session_id, user_id) = (session.id.uuid(), session.user_id.uuid());
+        tx.record(&SessionStarted { session_id, user_id, method: session.amr.clone() })?;
+        let subject = format!("user:{}", session.user_id);
+        tx.audit(AuditEntry::ok("accounts.session.start", &subject).with_detail(serde_json::json!({ "method": session.amr })))
+    }
+
+    /// What the client gets to hold, once the transaction has committed.
+    pub(crate) async fn finish(&self, ctx: &Ctx) -> Result<Started> {
+        let user_id = self.record.user_id;
+        let (user, roles) =
+            ctx.read(move |c| Ok((users::store::find(c, user_id)?.ok_or(&NOT_FOUND)?, roles::store::names_of(c, user_id)?))).await?;
+        let tokens = match &self.refresh {
+            None => None,
+            Some(first) => {
+                let (access_token, expires_in_secs) =
+                    refresh::mint_access(ctx, self.record.id, user_id, first.row.access_jti, first.row.created_at).await?;
+                Some(TokenPair { access_token, expires_in_secs, refresh_token: first.token.clone() })
+            }
+        };
+        Ok(Started { session: self.record.clone(), user, roles, cookie: self.cookie.clone(), tokens })
+    }
+}
+
+fn drop_surplus(tx: &mut Tx<'_, '_>, session: &SessionRecord) -> Result<()> {
+    let live = store::live_of(tx, session.user_id, session.created_at, None, MAX_SESSIONS + 10)?;
+    for old in live.iter().skip(MAX_SESSIONS as usize) {
+        store::revoke(tx, old.user_id, old.id, session.created_at)?;
+        tx.record(&SessionRevoked { session_id: Some(old.id.uuid()), user_id: old.user_id.uuid() })?;
+    }
+    Ok(())
+}
+
+/// Turns cookies and access tokens into actors.
+pub(crate) struct SessionAuthenticator;
+
+impl Authenticator for SessionAuthenticator {
+    fn authenticate<'a>(&'a self, app: &'a App, credential: Credential<'a>, from: IpAddr) -> BoxFuture<'a, Result<Actor>> {
+        Box::pin(async move {
+            match credential {
+                Credential::Cookie(text) => by_cookie(app, text, from).await,
+                Credential::Bearer(text) => by_access_token(app, text, from).await,
+            }
+        })
+    }
+}
+
+fn lookup_context(app: &App, from: IpAddr) -> Ctx {
+    let request = RequestInfo { client_address: from, ..RequestInfo::internal("authenticate") };
+    Ctx::new(app.clone(), Actor::anonymous(), Arc::new(request))
+}
+
+async fn by_cookie(app: &App, text: &str, from: IpAddr) -> Result<Actor> {
+    let token = Token::parse(text).ok_or(&UNAUTHENTICATED)?;
+    let (hash, now, cache) = (token.hash(), app.clock().now(), app.state::<SessionCache>());
+    let cached = match cache.by_cookie(&hash, now) {
+        Some(cached) => cached,
+        None => {
+            let generation = cache.generation();
+            let found = app.db().read(move |c| Ok::<_, Error>(store::find_by_token(c, &hash)?)).await?;
+            let session = found.filter(|session| session.is_live(now)).ok_or(&UNAUTHENTICATED)?;
+            load(app, session, generation, Some(hash)).await?
+        }
+    };
+    touch(app, &cached, from).await;
+    Ok(actor_of(&cached, CredentialKind::Cookie))
+}
+
+async fn by_access_token(app: &App, text: &str, from: IpAddr) -> Result<Actor> {
+    let ctx = lookup_context(app, from);
+    let claims = refresh::verify_access(&ctx, text).await?;
+    let (now, cache, id) = (app.clock().now(), app.state::<SessionCache>(), claims.sid);
+    let cached = match cache.session(id, now) {
+        Some(cached) => cached,
+        None => {
+            let generation = cache.generation();
+            let found = app.db().read(move |c| Ok::<_, Error>(store::find(c, id)?)).await?;
+            let session = found.filter(|session| session.is_live(now)).ok_or(&UNAUTHENTICATED)?;
+            load(app, session, generation, None).await?
+        }
+    };
+    if cached.identity.user_id != claims.sub || cached.sec_epoch != claims.ver {
+        return Err(UNAUTHENTICATED.error());
+    }
+    touch(app, &cached, from).await;
+    Ok(actor_of(&cached, CredentialKind::Bearer))
+}
+
+fn actor_of(cached: &Cached, credential: CredentialKind) -> Actor {
+    Actor::user(cached.identity.clone(), cached.permissions.clone(), credential)
+}
+
+async fn load(app: &App, session: SessionRecord, generation: u64, cookie: Option<[u8; 32]>) -> Result<Arc<Cached>> {
+    let user_id = session.user_id;
+    let (user, permissions) =
+        app.db().read(move |c| Ok::<_, Error>((users::store::find(c, user_id)?, roles::service::permissions_of(c, user_id)?))).await?;
+    let user = user.filter(|user| user.status == UserStatus::Active).ok_or(&UNAUTHENTICATED)?;
+    let identity = Identity { user_id, session_id: session.id, authenticated_at: session.auth_time, admin_until: None };
+    let cached = Arc::new(Cached {
+        identity: Arc::new(identity),
+        cookie,
+        permissions,
+        sec_epoch: user.sec_epoch,
+        idle_at: session.idle_at,
+        absolute_at: session.absolute_at,
+        last_seen_at: session.last_seen_at,
+        loaded_at: app.clock().now(),
+    });
+    app.state::<SessionCache>().store(generation, session.id, cached.clone());
+    Ok(cached)
+}
+
+/// Writes down that the session was seen, at most every few minutes.
+async fn touch(app: &App, cached: &Cached, from: IpAddr) {
+    if app.clock().now().since(cached.last_seen_at) < TOUCH_EVERY {
+        return;
+    }
+    let (ctx, id) = (lookup_context(app, from), cached.identity.session_id);
+    let written = ctx.write({
+        let ctx = ctx.clone();
+        move |tx| touch_in(tx, &ctx, id)
+    });
+    written.await.log_and_continue("noting that a session was seen");
+    app.state::<SessionCache>().forget_session(id);
+}
+
+pub(crate) fn touch_in(tx: &mut Tx<'_, '_>, ctx: &Ctx, id: Id<Session>) -> Result<()> {
+    let now = ctx.now();
+    Ok(store::touch(tx, id, now, now + *ctx.settings::<SessionSettings>().idle)?)
+}
+
+/// The caller's live sessions, newest first.
+pub(crate) async fn list(ctx: &Ctx, request: PageRequest) -> Result<Page<SessionRecord>> {
+    let (user, now, principal) = (ctx.actor.user_id()?, ctx.now(), ctx.actor.label());
+    let scope = CursorScope { operation: "listMySessions", filter: "", sort: "-created_at", locale: "", principal: &principal };
+    let after = request.cursor.as_deref().map(|cursor| position(ctx, &scope, cursor)).transpose()?;
+    let limit = request.limit;
+    let rows = ctx.read(move |c| Ok(store::live_of(c, user, now, after, limit + 1)?)).await?;
+    Ok(Page::of_rows(rows, limit, |last| {
+        let values = [CursorValue::Int(last.created_at.as_millis()), CursorValue::Bytes(last.id.uuid().as_bytes().to_vec())];
+        encode_cursor(ctx.app.keyring(), &scope, &values)
+    }))
+}
+
+fn position(ctx: &Ctx, scope: &CursorScope<'_>, cursor: &str) -> Result<(Timestamp, Id<Session>)> {
+    let invalid = || kernel::error::CURSOR_INVALID.error();
+    match decode_cursor(ctx.app.keyring(), scope, cursor)?.as_slice() {
+        [CursorValue::Int(at), CursorValue::Bytes(id)] => {
+            Ok((Timestamp::from_millis(*at), Id::from_uuid(uuid::Uuid::from_slice(id).map_err(|_| invalid())?)))
+        }
+        _ => Err(invalid()),
+    }
+}
+
+/// Ends one of the caller's sessions; another person's is not found (ENU-8).
+pub(crate) async fn revoke(ctx: &Ctx, id: Id<Session>) -> Result<()> {
+    let (user, now) = (ctx.actor.user_id()?, ctx.now());
+    ctx.write(move |tx| {
+        if !store::revoke(tx, user, id, now)? {
+            return Err(NOT_FOUND.error());
+        }
+        token_store::revoke_refresh_of_session(tx, id, now)?;
+        tx.record(&SessionRevoked { session_id: Some(id.uuid()), user_id: user.uuid() })?;
+        tx.audit(AuditEntry::ok("accounts.session.revoke", &format!("session:{id}")))
+    })
+    .await
+}
+
+/// Ends the caller's sessions, all or all but this one; tells how many.
+pub(crate) async fn revoke_mine(ctx: &Ctx, except_current: bool) -> Result<u64> {
+    let identity = ctx.actor.identity()?;
+    let (user, kept) = (identity.user_id, except_current.then_some(identity.session_id));
+    let ctx2 = ctx.clone();
+    ctx.write(move |tx| revoke_all(tx, &ctx2, user, kept)).await
+}
+
+/// Ends every session of a person except `kept`, within the caller's transaction.
+pub(crate) fn revoke_all(tx: &mut Tx<'_, '_>, ctx: &Ctx, user: UserId, kept: Option<Id<Session>>) -> Result<u64> {
+    let count = store::revoke_all(tx, user, kept, ctx.now())?;
+    if count > 0 {
+        tx.record(&SessionRevoked { session_id: None, user_id: user.uuid() })?;
+        tx.audit(AuditEntry::ok("accounts.session.revoke_all", &format!("user:{user}")).with_detail(serde_json::json!({ "count": count })))?;
+    }
+    Ok(count)
+}
+
+/// Ends the caller's own session.
+pub(crate) async fn log_out(ctx: &Ctx) -> Result<()> {
+    let id = ctx.actor.identity()?.session_id;
+    match revoke(ctx, id).await {
+        Err(error) if error.is(&NOT_FOUND) => Ok(()),
+        outcome => outcome,
+    }
+}

@@ -1,0 +1,140 @@
+//! The signing keys in use: made a day ahead, active for 90 days, published until their last token has expired (TOK-9).
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use kernel::error::UNAVAILABLE;
+use kernel::{App, Clock, Ctx, Error, Result, Timestamp};
+
+use crate::events::SigningKeyRotated;
+use crate::tokens::jwt::{Claims, TokenProblem, Verifier, mint};
+use crate::tokens::keys::{Jwks, KeyAlgorithm, SigningKey};
+use crate::tokens::store;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// How long a key signs.
+const ACTIVE: Duration = Duration::from_secs(90 * 24 * 3600);
+/// How long before its use a key is published.
+const AHEAD: Duration = DAY;
+/// How long a key is published after its use: longer than any access token lives.
+const AFTER: Duration = Duration::from_secs(2 * 3600);
+
+struct Loaded {
+    key: SigningKey,
+    active_from: Timestamp,
+}
+
+/// The keys of this node.
+pub(crate) struct SigningKeys {
+    verifier: Verifier,
+    loaded: RwLock<Arc<Vec<Loaded>>>,
+    is_stale: AtomicBool,
+}
+
+impl SigningKeys {
+    pub(crate) fn new(issuer: &str, clock: Clock) -> Result<SigningKeys> {
+        let verifier = Verifier::new([], issuer, issuer, clock)?;
+        Ok(SigningKeys { verifier, loaded: RwLock::default(), is_stale: AtomicBool::new(true) })
+    }
+
+    /// Reads the keys again before they are next used.
+    pub(crate) fn mark_stale(&self) {
+        self.is_stale.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn verify(&self, token: &str) -> Result<Claims, TokenProblem> {
+        self.verifier.verify(token)
+    }
+
+    /// Signs with the key that is active now.
+    pub(crate) fn mint(&self, claims: &Claims, now: Timestamp) -> Result<String> {
+        let loaded = self.snapshot();
+        let active = loaded.iter().rev().find(|loaded| loaded.active_from <= now);
+        let active = active.ok_or_else(|| UNAVAILABLE.because("There is no signing key yet.").retry_after(1))?;
+        mint(&active.key, claims)
+    }
+
+    pub(crate) fn jwks(&self) -> Jwks {
+        self.snapshot().iter().map(|loaded| loaded.key.public()).collect()
+    }
+
+    fn snapshot(&self) -> Arc<Vec<Loaded>> {
+        self.loaded.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Loads the keys if they changed.
+pub(crate) async fn refresh(app: &App) -> Result<()> {
+    let keys = app.state::<SigningKeys>();
+    if !keys.is_stale.swap(false, Ordering::AcqRel) {
+        return Ok(());
+    }
+    match load(app).await {
+        Ok(loaded) => {
+            keys.verifier.replace_keys(loaded.iter().map(|loaded| loaded.key.public()));
+            *keys.loaded.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(loaded);
+            Ok(())
+        }
+        Err(error) => {
+            keys.mark_stale();
+            Err(error)
+        }
+    }
+}
+
+async fn load(app: &App) -> Result<Vec<Loaded>> {
+    let now = app.clock().now();
+    let rows = app.db().read(move |c| Ok::<_, Error>(store::keys(c, now)?)).await?;
+    rows.into_iter()
+        .map(|row| {
+            let algorithm = KeyAlgorithm::parse(&row.algorithm).ok_or_else(|| Error::internal("a signing key has an unknown algorithm"))?;
+            let pkcs8 = app.keyring().open(&context(&row.kid), &row.private_sealed)?;
+            Ok(Loaded { key: SigningKey::from_pkcs8(algorithm, &pkcs8)?, active_from: row.active_from })
+        })
+        .collect()
+}
+
+fn context(kid: &str) -> String {
+    format!("accounts_signing_keys.private/{kid}")
+}
+
+/// Makes a key when none is there, or when the last one ends soon.
+pub(crate) async fn keep_supplied(app: &App) -> Result<()> {
+    let now = app.clock().now();
+    let (has_any, has_next) = app
+        .db()
+        .read(move |c| Ok::<_, Error>((store::has_key_beyond(c, now + AFTER)?, store::has_key_beyond(c, now + AHEAD + AFTER)?)))
+        .await?;
+    match (has_any, has_next) {
+        (_, true) => Ok(()),
+        (true, false) => make(app, now + AHEAD).await,
+        (false, false) => make(app, now).await,
+    }
+}
+
+/// Makes a key that signs from `active_from` on.
+pub(crate) async fn make(app: &App, active_from: Timestamp) -> Result<()> {
+    let ctx = Ctx::system(app, "signing-keys");
+    let key = SigningKey::generate(KeyAlgorithm::Es256)?;
+    let kid = key.public().kid().to_owned();
+    let sealed = app.keyring().seal(app.random(), &context(&kid), key.pkcs8());
+    let jwk = serde_json::to_string(&key.public().jwk()).map_err(Error::internal)?;
+    let (id, now) = (ctx.new_id(), ctx.now());
+    ctx.write(move |tx| {
+        let new = store::NewKey {
+            id,
+            kid: &kid,
+            algorithm: KeyAlgorithm::Es256.as_str(),
+            public_jwk: &jwk,
+            private_sealed: &sealed,
+            active_from,
+            retire_at: active_from + ACTIVE + AFTER,
+        };
+        store::insert_key(tx, &new, now)?;
+        tx.record(&SigningKeyRotated { kid: kid.clone() })
+    })
+    .await?;
+    app.state::<SigningKeys>().mark_stale();
+    refresh(app).await
+}

@@ -1,0 +1,155 @@
+//! SQL of users and their addresses.
+
+use db::{Conn, Error, params};
+use kernel::{Id, Timestamp, UserId};
+
+use crate::emails::address::EmailAddress;
+use crate::users::{UserRecord, UserStatus};
+
+/// The marker of an address row's identifier.
+pub(crate) enum EmailRow {}
+
+db::row! {
+    /// A user with the primary address.
+    pub(crate) struct UserRow {
+        pub(crate) id: UserId,
+        pub(crate) status: String,
+        pub(crate) email: String,
+        pub(crate) username: Option<String>,
+        pub(crate) display_name: String,
+        pub(crate) locale: String,
+        pub(crate) sec_epoch: i64,
+        pub(crate) created_at: Timestamp,
+        pub(crate) updated_at: Timestamp,
+        pub(crate) last_login_at: Option<Timestamp>,
+        pub(crate) version: i64,
+    }
+}
+
+impl From<UserRow> for UserRecord {
+    fn from(row: UserRow) -> Self {
+        UserRecord {
+            id: row.id,
+            status: UserStatus::parse(&row.status),
+            email: row.email,
+            username: row.username,
+            display_name: row.display_name,
+            locale: row.locale,
+            sec_epoch: row.sec_epoch,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            last_login_at: row.last_login_at,
+            version: row.version,
+        }
+    }
+}
+
+pub(crate) struct NewUser<'a> {
+    pub(crate) id: UserId,
+    pub(crate) username: Option<(&'a str, &'a str)>,
+    pub(crate) display_name: &'a str,
+    pub(crate) locale: &'a str,
+}
+
+pub(crate) fn insert(tx: &mut db::Tx<'_>, user: &NewUser<'_>, now: Timestamp) -> Result<(), Error> {
+    let (username, norm) = user.username.unzip();
+    tx.execute(
+        "INSERT INTO accounts_users (id, status, username, username_norm, display_name, locale, sec_epoch, created_at, updated_at, version) \
+         VALUES (?, 'active', ?, ?, ?, ?, 1, ?, ?, 1)",
+        params![user.id, username, norm, user.display_name, user.locale, now, now],
+    )?;
+    Ok(())
+}
+
+/// Adds a proven address; `verified_by` is `mail` or `operator`.
+pub(crate) fn insert_email(
+    tx: &mut db::Tx<'_>,
+    id: Id<EmailRow>,
+    user: UserId,
+    email: &EmailAddress,
+    verified_by: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    tx.execute(
+        "INSERT INTO accounts_user_emails (id, user_id, email, email_norm, verified_at, verified_by, is_primary) VALUES (?, ?, ?, ?, ?, ?, 1)",
+        params![id, user, email.stored(), email.norm(), now, verified_by],
+    )?;
+    Ok(())
+}
+
+pub(crate) fn find(c: &mut Conn, id: UserId) -> Result<Option<UserRecord>, Error> {
+    let row = c.opt::<UserRow>(
+        "SELECT u.id, u.status, e.email, u.username, u.display_name, u.locale, u.sec_epoch, u.created_at, u.updated_at, u.last_login_at, u.version \
+         FROM accounts_users u JOIN accounts_user_emails e ON e.user_id = u.id AND e.is_primary = 1 WHERE u.id = ?",
+        params![id],
+    )?;
+    Ok(row.map(UserRecord::from))
+}
+
+/// The user with this proven address.
+pub(crate) fn id_by_email(c: &mut Conn, email_norm: &str) -> Result<Option<UserId>, Error> {
+    let row = c.opt::<(UserId,)>("SELECT user_id FROM accounts_user_emails WHERE email_norm = ?", params![email_norm])?;
+    Ok(row.map(|(id,)| id))
+}
+
+/// The user with this username.
+pub(crate) fn id_by_username(c: &mut Conn, username_norm: &str) -> Result<Option<UserId>, Error> {
+    let row = c.opt::<(UserId,)>("SELECT id FROM accounts_users WHERE username_norm = ?", params![username_norm])?;
+    Ok(row.map(|(id,)| id))
+}
+
+/// The normalised names under which a user can log in.
+pub(crate) fn login_names(c: &mut Conn, id: UserId) -> Result<Vec<String>, Error> {
+    let mut names: Vec<String> = c.all("SELECT email_norm FROM accounts_user_emails WHERE user_id = ?", params![id])?;
+    names.extend(c.opt::<(Option<String>,)>("SELECT username_norm FROM accounts_users WHERE id = ?", params![id])?.and_then(|(name,)| name));
+    Ok(names)
+}
+
+pub(crate) struct ProfileChange<'a> {
+    pub(crate) username: Option<(&'a str, &'a str)>,
+    pub(crate) display_name: &'a str,
+    pub(crate) locale: &'a str,
+}
+
+/// Changes the profile if it still has the expected version; false when it does not.
+pub(crate) fn update_profile(tx: &mut db::Tx<'_>, id: UserId, expected: i64, change: &ProfileChange<'_>, now: Timestamp) -> Result<bool, Error> {
+    let (username, norm) = change.username.unzip();
+    let changed = tx.execute(
+        "UPDATE accounts_users SET username = ?, username_norm = ?, display_name = ?, locale = ?, updated_at = ?, version = version + 1 \
+         WHERE id = ? AND version = ?",
+        params![username, norm, change.display_name, change.locale, now, id, expected],
+    )?;
+    Ok(changed == 1)
+}
+
+pub(crate) fn note_login(tx: &mut db::Tx<'_>, id: UserId, now: Timestamp) -> Result<(), Error> {
+    tx.execute("UPDATE accounts_users SET last_login_at = ? WHERE id = ?", params![now, id])?;
+    Ok(())
+}
+
+/// Locks or unlocks an account; false when it is in that state already or not there.
+pub(crate) fn set_status(tx: &mut db::Tx<'_>, id: UserId, to: UserStatus, now: Timestamp) -> Result<bool, Error> {
+    let disabled_at = (to == UserStatus::Disabled).then_some(now);
+    let changed = tx.execute(
+        "UPDATE accounts_users SET status = ?, disabled_at = ?, sec_epoch = sec_epoch + 1, updated_at = ?, version = version + 1 \
+         WHERE id = ? AND status <> ?",
+        params![to.as_str(), disabled_at, now, id, to.as_str()],
+    )?;
+    Ok(changed == 1)
+}
+
+/// Users in the order of their making, after this one.
+pub(crate) fn list(c: &mut Conn, after: Option<(Timestamp, UserId)>, limit: u32) -> Result<Vec<UserRecord>, Error> {
+    let (at, id) = after.unwrap_or((Timestamp::from_millis(i64::MIN), Id::from_uuid(uuid::Uuid::nil())));
+    let sql = format!(
+        "SELECT u.id, u.status, e.email, u.username, u.display_name, u.locale, u.sec_epoch, u.created_at, u.updated_at, u.last_login_at, u.version \
+         FROM accounts_users u JOIN accounts_user_emails e ON e.user_id = u.id AND e.is_primary = 1 \
+         WHERE u.created_at > ? OR (u.created_at = ? AND u.id > ?) ORDER BY u.created_at, u.id LIMIT {limit}"
+    );
+    Ok(c.all::<UserRow>(sql, params![at, at, id])?.into_iter().map(UserRecord::from).collect())
+}
+
+/// These users with their primary addresses; unknown ids are left out.
+pub(crate) fn people(c: &mut Conn, ids: &[UserId]) -> Result<Vec<UserRecord>, Error> {
+    ids.iter().filter_map(|id| find(c, *id).transpose()).collect()
+}
