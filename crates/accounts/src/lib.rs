@@ -11,6 +11,7 @@
 pub mod emails;
 pub mod events;
 pub mod hashing;
+mod commands;
 mod jobs;
 mod logins;
 mod one_time;
@@ -104,6 +105,7 @@ impl Module for Accounts {
         register_events(parts);
         register_templates(parts);
         register_watchers(parts);
+        commands::register(parts);
     }
 
     fn start<'a>(&'a self, app: &'a App) -> BoxFuture<'a, Result<()>> {
@@ -112,6 +114,10 @@ impl Module for Accounts {
             roles::service::seed(app).await?;
             tokens::signing::keep_supplied(app).await
         })
+    }
+
+    fn notices<'a>(&'a self, app: &'a App) -> BoxFuture<'a, Result<Vec<String>>> {
+        Box::pin(commands::notices(app))
     }
 }
 

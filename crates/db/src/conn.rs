@@ -85,7 +85,12 @@ impl Conn {
     }
 
     /// Reads all rows one by one, without keeping them.
-    pub fn each<T: FromRow>(&mut self, sql: impl Into<Sql>, params: &[Param<'_>], mut f: impl FnMut(T) -> Result<(), Error>) -> Result<(), Error> {
+    pub fn each<T: FromRow>(
+        &mut self,
+        sql: impl Into<Sql>,
+        params: &[Param<'_>],
+        mut f: impl FnMut(T) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         self.visit(&sql.into(), params, T::COLUMNS, |row| f(T::from_row(row)?).map(ControlFlow::Continue))
     }
 
@@ -249,7 +254,8 @@ impl Conn {
 
     /// Ends whatever transaction is open, without keeping it.
     pub(crate) fn roll_back(&mut self) {
-        if self.driver.in_transaction() && !self.driver.is_lost()
+        if self.driver.in_transaction()
+            && !self.driver.is_lost()
             && let Err(error) = self.driver.step(Step::Rollback)
         {
             tracing::debug!(%error, "could not roll back");

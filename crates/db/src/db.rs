@@ -4,6 +4,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use crate::ddl::Types;
 use crate::driver::Step;
 use crate::job::Job;
@@ -11,7 +13,7 @@ use crate::servers::Server;
 use crate::settings::Target;
 use crate::sql::Dialect;
 use crate::sqlite::Sqlite;
-use crate::stats::{Counters, Stats, count};
+use crate::stats::{Counters, Stats};
 use crate::{
     AppliedMigration, ColumnInfo, Conn, Error, MigrationSet, PendingMigration, Settings, TransactionError, Tx, Value, job, migrate, schema,
 };
@@ -214,8 +216,14 @@ impl Db {
     /// Lets what waits run, then closes all connections; later calls get [`Error::Closed`].
     pub async fn close(&self) {
         let this = self.clone();
-        if let Err(error) = tokio::task::spawn_blocking(move || this.close_blocking()).await {
-            tracing::error!(%error, "the database did not close well");
+        let (done, receiver) = oneshot::channel();
+        // Not the runtime's blocking pool: the runtime may be on its way down.
+        let closing = std::thread::Builder::new().name("db-close".to_owned()).spawn(move || {
+            this.close_blocking();
+            done.send(())
+        });
+        if closing.is_err() || receiver.await.is_err() {
+            tracing::error!("the database did not close well");
         }
     }
 
@@ -281,7 +289,6 @@ fn in_snapshot<T>(conn: &mut Conn, f: impl FnOnce(&mut Conn) -> Result<T, Error>
     conn.driver.step(Step::BeginSnapshot)?;
     let result = f(conn);
     conn.roll_back();
-    count(&conn.counters.statements);
     result
 }
 

@@ -148,12 +148,12 @@ fn is_complete(statement: &str) -> bool {
     let mut depth = 0i32;
     let mut previous = "";
     for word in words(statement) {
-        let closes_if = previous.eq_ignore_ascii_case("end");
-        if word.eq_ignore_ascii_case("begin") || word.eq_ignore_ascii_case("case") {
+        let is = |expected: &str| word.eq_ignore_ascii_case(expected);
+        // `END IF` ends an `IF`, which was not counted.
+        let ends_if = is("if") && previous.eq_ignore_ascii_case("end");
+        if is("begin") || is("case") || ends_if {
             depth += 1;
-        } else if word.eq_ignore_ascii_case("if") && closes_if {
-            depth += 1;
-        } else if word.eq_ignore_ascii_case("end") {
+        } else if is("end") {
             depth -= 1;
         }
         previous = word;
@@ -172,7 +172,10 @@ mod tests {
     #[test]
     fn tokens_become_each_engines_types() {
         let sql = "CREATE TABLE t (id {id} PRIMARY KEY, slug {key:190} NOT NULL, n {int}, done {flag}) {engine};";
-        assert_eq!(SQLITE.expand(sql).unwrap(), ["CREATE TABLE t (id BLOB PRIMARY KEY, slug TEXT NOT NULL, n INTEGER, done INTEGER) STRICT"]);
+        assert_eq!(
+            SQLITE.expand(sql).unwrap(),
+            ["CREATE TABLE t (id BLOB PRIMARY KEY, slug TEXT NOT NULL, n INTEGER, done INTEGER) STRICT"]
+        );
         let mysql = MARIADB.expand(sql).unwrap().remove(0);
         assert!(mysql.contains("slug VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin NOT NULL"), "{mysql}");
         assert!(mysql.ends_with("COLLATE utf8mb4_nopad_bin"), "{mysql}");
@@ -198,7 +201,8 @@ mod tests {
 
     #[test]
     fn a_trigger_of_a_server_stays_whole() {
-        let mysql = "CREATE TRIGGER g BEFORE UPDATE ON t FOR EACH ROW BEGIN IF OLD.a <> NEW.a THEN SIGNAL SQLSTATE '45000'; END IF; END; SELECT 1";
+        let mysql =
+            "CREATE TRIGGER g BEFORE UPDATE ON t FOR EACH ROW BEGIN IF OLD.a <> NEW.a THEN SIGNAL SQLSTATE '45000'; END IF; END; SELECT 1";
         assert_eq!(MARIADB.expand(mysql).unwrap().len(), 2);
         let postgres = "CREATE FUNCTION f() RETURNS trigger AS $$ BEGIN RAISE EXCEPTION 'no'; END $$ LANGUAGE plpgsql; CREATE TRIGGER g BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f();";
         assert_eq!(POSTGRES.expand(postgres).unwrap().len(), 2);

@@ -131,9 +131,13 @@ const LEDGER: &str = "CREATE TABLE IF NOT EXISTS db_migrations (
 )";
 
 /// The ledger's own clock: the database's, in milliseconds.
-static FINISH: Sql = Sql::new("UPDATE db_migrations SET applied_at = CAST(unixepoch('subsec') * 1000 AS INTEGER) WHERE module = ? AND number = ?")
-    .postgres("UPDATE db_migrations SET applied_at = CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) WHERE module = ? AND number = ?")
-    .mysql("UPDATE db_migrations SET applied_at = CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED) WHERE module = ? AND number = ?");
+static FINISH: Sql = Sql::new(
+    "UPDATE db_migrations SET applied_at = CAST(unixepoch('subsec') * 1000 AS INTEGER) WHERE module = ? AND number = ?",
+)
+.postgres(
+    "UPDATE db_migrations SET applied_at = CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) WHERE module = ? AND number = ?",
+)
+.mysql("UPDATE db_migrations SET applied_at = CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED) WHERE module = ? AND number = ?");
 
 crate::row! {
     struct LedgerRow {
@@ -169,7 +173,11 @@ pub(crate) fn pending(conn: &mut Conn, has_ledger: bool, sets: &[MigrationSet]) 
     let missing = if has_ledger { missing(conn, sets)? } else { all(sets).collect() };
     Ok(missing
         .into_iter()
-        .map(|(set, migration)| PendingMigration { module: set.module.to_owned(), number: migration.number, name: migration.name.to_owned() })
+        .map(|(set, migration)| PendingMigration {
+            module: set.module.to_owned(),
+            number: migration.number,
+            name: migration.name.to_owned(),
+        })
         .collect())
 }
 
@@ -197,7 +205,8 @@ fn missing<'s>(conn: &mut Conn, sets: &'s [MigrationSet]) -> Result<Vec<(&'s Mig
     let ledger = ledger(conn)?;
     for set in sets {
         let newest = set.migrations.last().map_or(0, |migration| migration.number);
-        let unknown = ledger.keys().filter(|(module, number)| module == set.module && !set.migrations.iter().any(|known| known.number == *number));
+        let unknown =
+            ledger.keys().filter(|(module, number)| module == set.module && !set.migrations.iter().any(|known| known.number == *number));
         if let Some((_, number)) = unknown.max_by_key(|(_, number)| *number) {
             return Err(Error::Migration(format!(
                 "the database is newer than this program: it has migration {number} of {}, this program knows up to {newest}; use the newer program",
@@ -244,7 +253,8 @@ fn apply_one(conn: &mut Conn, types: Types, set: &MigrationSet, migration: &Migr
 
 fn apply_whole(conn: &mut Conn, types: Types, set: &MigrationSet, migration: &Migration, statements: &[String]) -> Result<bool, Error> {
     // SQLite's lock is this transaction: another process may have been faster.
-    let known: i64 = conn.one("SELECT COUNT(*) FROM db_migrations WHERE module = ? AND number = ?", params![set.module, migration.number])?;
+    let known: i64 =
+        conn.one("SELECT COUNT(*) FROM db_migrations WHERE module = ? AND number = ?", params![set.module, migration.number])?;
     if known > 0 {
         return Ok(false);
     }

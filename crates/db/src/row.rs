@@ -155,7 +155,8 @@ pub(crate) fn check_columns<'a>(expected: &[&str], found: impl Iterator<Item = &
         return Ok(());
     }
     let found: Vec<&str> = found.collect();
-    let same = expected.len() == found.len() && expected.iter().zip(&found).all(|(expected, found)| expected.trim_start_matches("r#") == *found);
+    let same =
+        expected.len() == found.len() && expected.iter().zip(&found).all(|(expected, found)| expected.trim_start_matches("r#") == *found);
     if same {
         return Ok(());
     }

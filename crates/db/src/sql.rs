@@ -112,6 +112,8 @@ pub fn like_contains(text: &str) -> String {
 }
 
 /// Makes a pattern for `LIKE ? ESCAPE '!'` that finds texts beginning with this one.
+///
+/// No engine uses an index for a bound pattern; where there are many rows, add `AND x >= ?` with the text itself.
 pub fn like_prefix(text: &str) -> String {
     format!("{}%", like_literal(text))
 }
@@ -129,8 +131,8 @@ fn like_literal(text: &str) -> String {
 
 /// Rewrites placeholders and tokens for one engine.
 pub(crate) fn render(text: &str, dialect: Dialect) -> Cow<'_, str> {
-    let numbered = dialect == Dialect::Postgres;
-    if !text.contains('{') && !(numbered && text.contains('?')) {
+    let is_numbered = dialect == Dialect::Postgres && text.contains('?');
+    if !is_numbered && !text.contains('{') {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);

@@ -1,5 +1,7 @@
 //! A database for one test, on the engine that `TEST_DB` names, gone when the test ends.
 
+#![expect(clippy::disallowed_methods, reason = "which engine tests run on is no setting of the product")]
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};

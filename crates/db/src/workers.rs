@@ -212,9 +212,10 @@ impl Worker {
 
     /// The connection of this thread, replaced when it is old or does not answer.
     fn connection(&mut self) -> Result<&mut Conn, Error> {
-        let stale = self.held.as_mut().is_some_and(|held| {
-            held.opened.elapsed() > MAX_AGE || (held.used.elapsed() > UNUSED && held.conn.driver.ping().is_err())
-        });
+        let stale = self
+            .held
+            .as_mut()
+            .is_some_and(|held| held.opened.elapsed() > MAX_AGE || (held.used.elapsed() > UNUSED && held.conn.driver.ping().is_err()));
         if stale {
             self.let_go();
         }

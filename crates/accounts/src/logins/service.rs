@@ -4,7 +4,7 @@ use kernel::{AuditEntry, Ctx, Error, Result, UserId};
 
 use crate::emails::address::EmailAddress;
 use crate::hashing::Hasher;
-use crate::logins::throttle;
+use crate::logins::throttle::{self, Admission};
 use crate::passwords;
 use crate::passwords::policy::check_not_too_long;
 use crate::problems::INVALID_CREDENTIALS;
@@ -25,7 +25,7 @@ struct Found {
 pub(crate) async fn log_in(ctx: &Ctx, identifier: &str, password: &Password, kind: SessionKind) -> Result<Started> {
     check_not_too_long(password, "/password").map_err(|error| Error::invalid(vec![error]))?;
     let name = normalised(identifier);
-    throttle::count(ctx, &name).await?;
+    let admission = throttle::admit(ctx, &name).await?;
     let found = find(ctx, identifier).await?;
     let verdict = match found.as_ref().and_then(|found| found.phc.as_deref()) {
         Some(phc) => ctx.state::<Hasher>().verify(ctx.request.client_address, password, phc).await?,
@@ -40,7 +40,7 @@ pub(crate) async fn log_in(ctx: &Ctx, identifier: &str, password: &Password, kin
             admit(ctx, name, found, rehashed, kind).await
         }
         found => {
-            refuse(ctx, &name, found.map(|found| found.user)).await?;
+            refuse(ctx, name, admission, found.map(|found| found.user)).await?;
             Err(INVALID_CREDENTIALS.error())
         }
     }
@@ -85,7 +85,7 @@ async fn admit(ctx: &Ctx, name: String, found: Found, rehashed: Option<String>, 
 }
 
 /// Audits the failure; an unknown name only as a keyed hash, since people type passwords into that field (LOG-6).
-async fn refuse(ctx: &Ctx, name: &str, user: Option<UserId>) -> Result<()> {
+async fn refuse(ctx: &Ctx, name: String, admission: Admission, user: Option<UserId>) -> Result<()> {
     use base64::Engine as _;
     let subject = match user {
         Some(user) => format!("user:{user}"),
@@ -94,5 +94,10 @@ async fn refuse(ctx: &Ctx, name: &str, user: Option<UserId>) -> Result<()> {
             format!("name:{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&mac[..16]))
         }
     };
-    ctx.write(move |tx| tx.audit(AuditEntry::refused("accounts.session.start", Some(&subject), INVALID_CREDENTIALS.code))).await
+    let context = ctx.clone();
+    ctx.write(move |tx| {
+        throttle::note_failure(tx, &context, &name, admission)?;
+        tx.audit(AuditEntry::refused("accounts.session.start", Some(&subject), INVALID_CREDENTIALS.code))
+    })
+    .await
 }

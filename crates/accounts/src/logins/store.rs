@@ -1,6 +1,6 @@
 //! SQL of throttles.
 
-use db::{Error, params};
+use db::{Conn, Error, params};
 use kernel::Timestamp;
 
 db::row! {
@@ -11,7 +11,12 @@ db::row! {
     }
 }
 
-pub(crate) fn find(tx: &mut db::Tx<'_>, key: &[u8; 32]) -> Result<Option<ThrottleRow>, Error> {
+pub(crate) fn find(c: &mut Conn, key: &[u8; 32]) -> Result<Option<ThrottleRow>, Error> {
+    c.opt("SELECT fails, blocked_until FROM accounts_throttles WHERE key_hash = ?", params![key])
+}
+
+/// The row, locked until the transaction ends.
+pub(crate) fn lock(tx: &mut db::Tx<'_>, key: &[u8; 32]) -> Result<Option<ThrottleRow>, Error> {
     tx.opt("SELECT fails, blocked_until FROM accounts_throttles WHERE key_hash = ? {for_update}", params![key])
 }
 

@@ -34,6 +34,11 @@ pub(crate) async fn offer(app: &App) -> Result<Option<Token>> {
     Ok(is_offered.then_some(token))
 }
 
+/// What to tell the operator about a fresh owner token.
+pub(crate) fn invitation(token: &Token) -> String {
+    format!("There is no owner yet. For 24 hours, this token makes one at POST /api/v1/auth/owner: {}", token.as_str())
+}
+
 /// Makes the first owner and logs them in; the route is gone as soon as there is one.
 pub(crate) async fn create(ctx: &Ctx, token: String, email: EmailAddress, password: Password, kind: SessionKind) -> Result<Started> {
     let now = ctx.now();

@@ -149,7 +149,7 @@ async fn verify_own(ctx: &Ctx, password: &Password, pointer: &'static str) -> Re
     check_not_too_long(password, pointer).map_err(|error| Error::invalid(vec![error]))?;
     let user = ctx.actor.user_id()?;
     let key = user.to_string();
-    throttle::count(ctx, &key).await?;
+    let admission = throttle::admit(ctx, &key).await?;
     let phc = ctx.read(move |c| Ok(store::find(c, user)?)).await?;
     let hasher = ctx.state::<Hasher>();
     let matches = match &phc {
@@ -159,11 +159,12 @@ async fn verify_own(ctx: &Ctx, password: &Password, pointer: &'static str) -> Re
             false
         }
     };
+    let context = ctx.clone();
     if !matches {
+        ctx.write(move |tx| throttle::note_failure(tx, &context, &key, admission)).await?;
         let field = FieldError::body(pointer, "current_password_wrong", "This is not your present password.");
         return Err(Error::invalid(vec![field]));
     }
-    let context = ctx.clone();
     ctx.write(move |tx| throttle::clear(tx, &context, &key)).await
 }
 

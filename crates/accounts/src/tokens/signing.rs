@@ -108,19 +108,26 @@ pub(crate) async fn keep_supplied(app: &App) -> Result<()> {
         .await?;
     match (has_any, has_next) {
         (_, true) => Ok(()),
-        (true, false) => make(app, now + AHEAD).await,
-        (false, false) => make(app, now).await,
+        (true, false) => make(app, now + AHEAD).await.map(|_| ()),
+        (false, false) => make(app, now).await.map(|_| ()),
     }
 }
 
+/// Makes a new key that signs from tomorrow on, or at once; tells its name.
+pub(crate) async fn rotate(app: &App, at_once: bool) -> Result<String> {
+    let now = app.clock().now();
+    make(app, if at_once { now } else { now + AHEAD }).await
+}
+
 /// Makes a key that signs from `active_from` on.
-pub(crate) async fn make(app: &App, active_from: Timestamp) -> Result<()> {
+async fn make(app: &App, active_from: Timestamp) -> Result<String> {
     let ctx = Ctx::system(app, "signing-keys");
     let key = SigningKey::generate(KeyAlgorithm::Es256)?;
     let kid = key.public().kid().to_owned();
     let sealed = app.keyring().seal(app.random(), &context(&kid), key.pkcs8());
     let jwk = serde_json::to_string(&key.public().jwk()).map_err(Error::internal)?;
     let (id, now) = (ctx.new_id(), ctx.now());
+    let made = kid.clone();
     ctx.write(move |tx| {
         let new = store::NewKey {
             id,
@@ -136,5 +143,6 @@ pub(crate) async fn make(app: &App, active_from: Timestamp) -> Result<()> {
     })
     .await?;
     app.state::<SigningKeys>().mark_stale();
-    refresh(app).await
+    refresh(app).await?;
+    Ok(made)
 }

@@ -28,8 +28,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 
 /// How to connect to one server.
 pub(crate) enum Connector {
-    Postgres(postgres::Connector),
-    Mysql(mysql::Connector),
+    Postgres(Box<postgres::Connector>),
+    Mysql(Box<mysql::Connector>),
 }
 
 /// What a server says about itself.
@@ -42,8 +42,8 @@ pub(crate) struct About {
 impl Connector {
     pub(crate) fn new(target: &Target) -> Result<Self, Error> {
         match target {
-            Target::Postgres(url) => postgres::Connector::new(url).map(Connector::Postgres),
-            Target::Mysql(url) => mysql::Connector::new(url).map(Connector::Mysql),
+            Target::Postgres(url) => postgres::Connector::new(url).map(|connector| Connector::Postgres(Box::new(connector))),
+            Target::Mysql(url) => mysql::Connector::new(url).map(|connector| Connector::Mysql(Box::new(connector))),
             Target::Sqlite(_) => Err(Error::Url("SQLite has no server".to_owned())),
         }
     }

@@ -159,7 +159,11 @@ fn session(flavour: Flavour, timeout: Option<Duration>) -> String {
 /// Waits until no other process migrates this database; held until the connection ends.
 pub(super) fn lock_migrations(conn: &mut Conn) -> Result<(), Error> {
     let locked: Option<bool> = conn.one("SELECT GET_LOCK(CONCAT('undercroft ', MD5(DATABASE())), 600)", &[])?;
-    if locked == Some(true) { Ok(()) } else { Err(Error::Locked("another process has been migrating this database for ten minutes".to_owned())) }
+    if locked == Some(true) {
+        Ok(())
+    } else {
+        Err(Error::Locked("another process has been migrating this database for ten minutes".to_owned()))
+    }
 }
 
 struct MysqlDriver {
@@ -235,7 +239,9 @@ pub(crate) fn cell(row: &mysql::Row, index: usize) -> Result<ValueRef<'_>, Value
     match value {
         mysql::Value::NULL => Ok(ValueRef::Null),
         mysql::Value::Int(int) => Ok(ValueRef::Int(*int)),
-        mysql::Value::UInt(int) => i64::try_from(*int).map(ValueRef::Int).map_err(|_| ValueError::because("the integer does not fit into 64 bits")),
+        mysql::Value::UInt(int) => {
+            i64::try_from(*int).map(ValueRef::Int).map_err(|_| ValueError::because("the integer does not fit into 64 bits"))
+        }
         mysql::Value::Bytes(bytes) => match column.column_type() {
             ColumnType::MYSQL_TYPE_DECIMAL | ColumnType::MYSQL_TYPE_NEWDECIMAL => decimal(bytes),
             _ if column.character_set() == BINARY => Ok(ValueRef::Bytes(bytes)),

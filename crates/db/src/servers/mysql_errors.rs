@@ -96,7 +96,8 @@ mod tests {
         assert_eq!(unique_key("Duplicate entry 'a.b' for key 'posts.posts_slug'", insert), "posts_slug");
         assert_eq!(unique_key("Duplicate entry '1' for key 'PRIMARY'", insert), "posts_pkey");
         assert_eq!(unique_key("Duplicate entry '1' for key 'drafts.PRIMARY'", insert), "drafts_pkey");
-        let foreign = "Cannot add or update a child row: a foreign key constraint fails (`d`.`posts`, CONSTRAINT `posts_author` FOREIGN KEY (`a`) …)";
+        let foreign =
+            "Cannot add or update a child row: a foreign key constraint fails (`d`.`posts`, CONSTRAINT `posts_author` FOREIGN KEY (`a`) …)";
         assert_eq!(constraint(foreign).as_deref(), Some("posts_author"));
         assert_eq!(constraint("… (\"d\".\"posts\", CONSTRAINT \"posts_author\" FOREIGN KEY …)").as_deref(), Some("posts_author"));
         assert_eq!(constraint("CONSTRAINT `price_positive` failed for `d`.`t`").as_deref(), Some("price_positive"));

@@ -142,7 +142,8 @@ impl PostgresDriver {
                 Ok(statement) if all_fit(params, &statement) => return Ok(statement),
                 Ok(statement) => {
                     let typed = params.iter().zip(statement.params());
-                    let types: Vec<Type> = typed.map(|(param, inferred)| if fits(param, inferred) { inferred.clone() } else { hint(param) }).collect();
+                    let types: Vec<Type> =
+                        typed.map(|(param, inferred)| if fits(param, inferred) { inferred.clone() } else { hint(param) }).collect();
                     return self.prepare_typed(text, &types);
                 }
                 Err(error) => match unknown_type(&error) {
@@ -243,9 +244,11 @@ fn check_count(params: &[Param<'_>], statement: &Statement) -> Result<(), Error>
 
 /// Reads a value of a row.
 pub(crate) fn cell(row: &postgres::Row, index: usize) -> Result<ValueRef<'_>, ValueError> {
-    row.try_get::<_, Cell<'_>>(index)
-        .map(|cell| cell.0)
-        .map_err(|error| ValueError::because(std::error::Error::source(&error).map_or_else(|| "the statement has no such column".to_owned(), ToString::to_string)))
+    row.try_get::<_, Cell<'_>>(index).map(|cell| cell.0).map_err(|error| {
+        ValueError::because(
+            std::error::Error::source(&error).map_or_else(|| "the statement has no such column".to_owned(), ToString::to_string),
+        )
+    })
 }
 
 impl Driver for PostgresDriver {

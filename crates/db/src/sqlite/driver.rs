@@ -36,7 +36,7 @@ impl SqliteDriver {
         let text = self.text(query.sql, false);
         let mut statement = bound(&self.connection, &text, query.params)?;
         if cfg!(debug_assertions) {
-            check_columns(query.columns, statement.column_names().into_iter())?;
+            check_columns(query.columns, statement.column_names())?;
         }
         let mut rows = statement.raw_query();
         while let Some(row) = rows.next()? {
@@ -64,7 +64,9 @@ impl SqliteDriver {
             if ignore { format!("{rendered} ON CONFLICT DO NOTHING").into() } else { Cow::into_owned(rendered).into() }
         };
         match sql.key(Dialect::Sqlite) {
-            Some(key) => Text::Rewritten(Arc::clone(self.rewritten.entry((key.as_ptr().addr(), key.len(), ignore)).or_insert_with(rewrite))),
+            Some(key) => {
+                Text::Rewritten(Arc::clone(self.rewritten.entry((key.as_ptr().addr(), key.len(), ignore)).or_insert_with(rewrite)))
+            }
             None => Text::Rewritten(rewrite()),
         }
     }

@@ -15,8 +15,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit as SqliteLimit;
 use rusqlite::{Connection, OpenFlags};
 
-pub(crate) use driver::cell;
 use driver::SqliteDriver;
+pub(crate) use driver::cell;
 use keeper::Keeper;
 use readers::Readers;
 use writer::Writer;
@@ -153,10 +153,11 @@ impl Opener {
         }
         let named = |error: rusqlite::Error| self.named(errors::opening(&error));
         let connection = Connection::open_with_flags(&self.path, flags).map_err(named)?;
-        self.prepare(&connection, role).map_err(named)?;
+        // SQLite falls back to reading without a word, and then fails at something else.
         if connection.is_readonly("main").map_err(named)? {
-            return Err(Error::ReadOnly(format!("{} may only be read", self.path.display())));
+            return Err(Error::ReadOnly(format!("this program may not write {}", self.path.display())));
         }
+        self.prepare(&connection, role).map_err(named)?;
         Ok(connection)
     }
 

@@ -137,10 +137,10 @@ async fn a_database_answers_a_ping_and_counts_what_it_does() {
     let stats = test.db().stats();
     assert_eq!((stats.statements - before.statements, stats.writes, stats.commits, stats.rollbacks, stats.retries), (2, 1, 1, 0, 0));
     assert!(!test.db().engine_name().is_empty() && !test.db().engine_version().is_empty());
-    tokio::task::spawn_blocking(move || {
+    std::thread::spawn(move || {
         test.restart();
         assert_eq!(test.db().read_blocking(|c| c.one::<i64>("SELECT n FROM counters WHERE id = 1", &[])).unwrap(), 3);
     })
-    .await
+    .join()
     .unwrap();
 }

@@ -109,9 +109,15 @@ fn several_programs_that_start_at_once_migrate_once() {
 
 #[test]
 fn a_migration_that_failed_half_way_can_be_finished() {
-    const TWO: Migration = Migration { sql: "CREATE TABLE half (id {int} PRIMARY KEY); CREATE TABLE other (id {int} PRIMARY KEY);", ..FIRST };
+    const TWO: Migration =
+        Migration { sql: "CREATE TABLE half (id {int} PRIMARY KEY); CREATE TABLE other (id {int} PRIMARY KEY);", ..FIRST };
     let test = TestDatabase::create(&[]);
-    test.db().migrate(&[MigrationSet { module: "obstacle", migrations: migrations![(1, "obstacle", "CREATE TABLE other (id {int} PRIMARY KEY)")] }]).unwrap();
+    test.db()
+        .migrate(&[MigrationSet {
+            module: "obstacle",
+            migrations: migrations![(1, "obstacle", "CREATE TABLE other (id {int} PRIMARY KEY)")],
+        }])
+        .unwrap();
     let failed = test.db().migrate(&[set(&[TWO])]);
     assert!(matches!(&failed, Err(Error::Migration(text)) if text.contains("0001_notes")), "{failed:?}");
     assert_eq!(test.db().pending_migrations(&[set(&[TWO])]).unwrap().len(), 1);
@@ -130,8 +136,20 @@ fn the_same_migrations_give_the_same_columns_everywhere() {
         .map(|column| format!("{}.{} {:?}{}", column.table, column.column, column.kind, if column.nullable { "?" } else { "" }))
         .collect();
     let expected = [
-        "items.body Text?", "items.data Bytes?", "items.digest Bytes?", "items.doc Text?", "items.done Int?", "items.happened_at Int?", "items.id Int",
-        "items.n Int?", "items.name Text?", "items.price Int?", "items.uid Bytes?", "parts.item_id Int", "parts.label Text", "parts.place Int",
+        "items.body Text?",
+        "items.data Bytes?",
+        "items.digest Bytes?",
+        "items.doc Text?",
+        "items.done Int?",
+        "items.happened_at Int?",
+        "items.id Int",
+        "items.n Int?",
+        "items.name Text?",
+        "items.price Int?",
+        "items.uid Bytes?",
+        "parts.item_id Int",
+        "parts.label Text",
+        "parts.place Int",
     ];
     assert_eq!(described, expected);
     assert!(columns.iter().all(|column| column.kind != ColumnKind::Other), "{columns:?}");
@@ -147,7 +165,9 @@ fn a_table_may_be_guarded_by_a_trigger() {
             "CREATE FUNCTION notes_guard() RETURNS trigger AS $$ BEGIN RAISE EXCEPTION 'notes_append_only'; END $$ LANGUAGE plpgsql;
              CREATE TRIGGER notes_guard BEFORE UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION notes_guard();",
         ),
-        mysql: Some("CREATE TRIGGER notes_guard BEFORE UPDATE ON notes FOR EACH ROW BEGIN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'notes_append_only'; END;"),
+        mysql: Some(
+            "CREATE TRIGGER notes_guard BEFORE UPDATE ON notes FOR EACH ROW BEGIN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'notes_append_only'; END;",
+        ),
         sqlite: None,
     };
     let test = TestDatabase::create(&[set(&[FIRST, SECOND, GUARD])]);

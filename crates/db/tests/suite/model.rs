@@ -105,7 +105,8 @@ fn random_transactions_agree_with_a_map() {
         let mut model = Model::new();
         let writes = transactions.iter().cloned().map(|(acts, end)| {
             let db = test.db().clone();
-            Box::pin(async move { db.write(move |tx| run(tx, &acts).and_then(|()| finish(tx, end))).await }) as Pin<Box<dyn Future<Output = _>>>
+            Box::pin(async move { db.write(move |tx| run(tx, &acts).and_then(|()| finish(tx, end))).await })
+                as Pin<Box<dyn Future<Output = _>>>
         });
         let answers: Vec<Result<(), Error>> = runtime.block_on(all(writes.collect()));
         for ((acts, end), answer) in transactions.iter().zip(&answers) {

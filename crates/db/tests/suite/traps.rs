@@ -25,23 +25,50 @@ db::row! {
 
 /// Texts that are easily mangled or confused.
 const TEXTS: [&str; 26] = [
-    "", " ", "a", "a ", "a  ", "A", "á", "é", "e", "e\u{301}", "İ", "i", "I", "ı", "ß", "ss", "ẞ", "😀", "👩‍👩‍👧", "日本語", "'; DROP TABLE items; --", "\\", "\\'",
-    "%_!", "a\r\nb\tc", "\u{feff}x\u{10ffff}",
+    "",
+    " ",
+    "a",
+    "a ",
+    "a  ",
+    "A",
+    "á",
+    "é",
+    "e",
+    "e\u{301}",
+    "İ",
+    "i",
+    "I",
+    "ı",
+    "ß",
+    "ss",
+    "ẞ",
+    "😀",
+    "👩‍👩‍👧",
+    "日本語",
+    "'; DROP TABLE items; --",
+    "\\",
+    "\\'",
+    "%_!",
+    "a\r\nb\tc",
+    "\u{feff}x\u{10ffff}",
 ];
 
 #[test]
 fn booleans_come_back_as_they_went() {
     let test = database();
-    test.db().write_blocking(|tx| {
-        tx.execute("INSERT INTO items (id, done) VALUES (?, ?)", params![1, true])?;
-        tx.execute("INSERT INTO items (id, done) VALUES (?, ?)", params![2, false])?;
-        tx.execute("INSERT INTO items (id, done) VALUES (?, ?)", params![3, None::<bool>])
-    }).unwrap();
+    test.db()
+        .write_blocking(|tx| {
+            tx.execute("INSERT INTO items (id, done) VALUES (?, ?)", params![1, true])?;
+            tx.execute("INSERT INTO items (id, done) VALUES (?, ?)", params![2, false])?;
+            tx.execute("INSERT INTO items (id, done) VALUES (?, ?)", params![3, None::<bool>])
+        })
+        .unwrap();
     let rows: Vec<ItemRow> = test.db().read_blocking(|c| c.all("SELECT id, name, done FROM items ORDER BY id", &[])).unwrap();
     assert_eq!(rows.iter().map(|row| row.done).collect::<Vec<_>>(), [Some(true), Some(false), None]);
-    let truths: (bool, bool, i64) = test.db().read_blocking(|c| {
-        c.one("SELECT EXISTS (SELECT 1 FROM items WHERE done = ?), 1 = 2, COUNT(*) FROM items", params![true])
-    }).unwrap();
+    let truths: (bool, bool, i64) = test
+        .db()
+        .read_blocking(|c| c.one("SELECT EXISTS (SELECT 1 FROM items WHERE done = ?), 1 = 2, COUNT(*) FROM items", params![true]))
+        .unwrap();
     assert_eq!(truths, (true, false, 3));
 }
 
@@ -65,11 +92,15 @@ fn texts_come_back_byte_for_byte_and_equal_only_themselves() {
     let test = database();
     for (id, text) in TEXTS.into_iter().enumerate() {
         // The unique index on `name` would refuse two that the engine takes for equal.
-        test.db().write_blocking(move |tx| tx.execute("INSERT INTO items (id, name, body) VALUES (?, ?, ?)", params![id as i64, text, text])).unwrap();
+        test.db()
+            .write_blocking(move |tx| tx.execute("INSERT INTO items (id, name, body) VALUES (?, ?, ?)", params![id as i64, text, text]))
+            .unwrap();
     }
     for (id, text) in TEXTS.into_iter().enumerate() {
-        let found: Vec<(i64, String, String)> =
-            test.db().read_blocking(move |c| c.all("SELECT id, name, body FROM items WHERE name = ? AND body = ?", params![text, text])).unwrap();
+        let found: Vec<(i64, String, String)> = test
+            .db()
+            .read_blocking(move |c| c.all("SELECT id, name, body FROM items WHERE name = ? AND body = ?", params![text, text]))
+            .unwrap();
         assert_eq!(found, [(id as i64, text.to_owned(), text.to_owned())]);
     }
 }
@@ -109,12 +140,14 @@ fn nul_is_refused_everywhere() {
 #[test]
 fn nulls_sort_where_the_statement_says() {
     let test = database();
-    test.db().write_blocking(|tx| {
-        for (id, n) in [(1, Some(2)), (2, None), (3, Some(1)), (4, None)] {
-            tx.execute("INSERT INTO items (id, n) VALUES (?, ?)", params![id, n])?;
-        }
-        Ok::<_, Error>(())
-    }).unwrap();
+    test.db()
+        .write_blocking(|tx| {
+            for (id, n) in [(1, Some(2)), (2, None), (3, Some(1)), (4, None)] {
+                tx.execute("INSERT INTO items (id, n) VALUES (?, ?)", params![id, n])?;
+            }
+            Ok::<_, Error>(())
+        })
+        .unwrap();
     let ids = |sql: &'static str| test.db().read_blocking(move |c| c.all::<i64>(sql, &[])).unwrap();
     assert_eq!(ids("SELECT id FROM items ORDER BY n IS NULL, n, id"), [3, 1, 2, 4]);
     assert_eq!(ids("SELECT id FROM items ORDER BY n IS NOT NULL, n, id"), [2, 4, 3, 1]);
@@ -128,11 +161,14 @@ fn bytes_come_back_as_they_went() {
     let blobs = [Some(vec![]), Some(vec![0]), Some(every_byte.clone()), Some(every_byte.repeat(4_096)), None];
     for (id, blob) in blobs.clone().into_iter().enumerate() {
         let digest = [id as u8 | 0x80; 32];
-        test.db().write_blocking(move |tx| {
-            tx.execute("INSERT INTO items (id, data, digest) VALUES (?, ?, ?)", params![id as i64, &blob, digest])
-        }).unwrap();
+        test.db()
+            .write_blocking(move |tx| {
+                tx.execute("INSERT INTO items (id, data, digest) VALUES (?, ?, ?)", params![id as i64, &blob, digest])
+            })
+            .unwrap();
     }
-    let read: Vec<(Option<Vec<u8>>, [u8; 32])> = test.db().read_blocking(|c| c.all("SELECT data, digest FROM items ORDER BY id", &[])).unwrap();
+    let read: Vec<(Option<Vec<u8>>, [u8; 32])> =
+        test.db().read_blocking(|c| c.all("SELECT data, digest FROM items ORDER BY id", &[])).unwrap();
     for (id, (data, digest)) in read.iter().enumerate() {
         assert!(*data == blobs[id], "{id}");
         assert_eq!(*digest, [id as u8 | 0x80; 32]);
@@ -146,9 +182,11 @@ fn identifiers_are_sixteen_bytes_whichever_way_they_are_bound() {
     let test = database();
     let ids = [[0u8; 16], [0xff; 16], [0x80; 16], *b"0123456789abcdef"];
     for (number, id) in ids.into_iter().enumerate() {
-        test.db().write_blocking(move |tx| {
-            tx.execute("INSERT INTO items (id, uid) VALUES (?, ?)", &[db::Param::Int(number as i64), db::Param::Id(id)])
-        }).unwrap();
+        test.db()
+            .write_blocking(move |tx| {
+                tx.execute("INSERT INTO items (id, uid) VALUES (?, ?)", &[db::Param::Int(number as i64), db::Param::Id(id)])
+            })
+            .unwrap();
         let found: [u8; 16] = test.db().read_blocking(move |c| c.one("SELECT uid FROM items WHERE uid = ?", params![id])).unwrap();
         assert_eq!(found, id);
     }
@@ -165,7 +203,9 @@ fn wildcards_in_a_search_are_ordinary_characters() {
         test.db().write_blocking(move |tx| tx.execute("INSERT INTO items (id, name) VALUES (?, ?)", params![id as i64, name])).unwrap();
     }
     let find = |pattern: String| {
-        test.db().read_blocking(move |c| c.all::<String>("SELECT name FROM items WHERE name LIKE ? ESCAPE '!' ORDER BY id", params![&pattern])).unwrap()
+        test.db()
+            .read_blocking(move |c| c.all::<String>("SELECT name FROM items WHERE name LIKE ? ESCAPE '!' ORDER BY id", params![&pattern]))
+            .unwrap()
     };
     assert_eq!(find(like_contains("%")), ["100%"]);
     assert_eq!(find(like_contains("_")), ["a_b", "A_B"]);
@@ -190,14 +230,17 @@ fn an_upsert_inserts_and_then_updates() {
 #[test]
 fn insert_ignore_tells_whether_it_inserted_and_the_transaction_goes_on() {
     let test = database();
-    let inserted = test.db().write_blocking(|tx| {
-        let sql = "INSERT INTO items (id, name) VALUES (?, ?)";
-        let first = tx.insert_ignore(sql, params![1, "a"])?;
-        let same_key = tx.insert_ignore(sql, params![1, "b"])?;
-        let same_name = tx.insert_ignore(sql, params![2, "a"])?;
-        let other = tx.insert_ignore(sql, params![3, "c"])?;
-        Ok::<_, Error>([first, same_key, same_name, other])
-    }).unwrap();
+    let inserted = test
+        .db()
+        .write_blocking(|tx| {
+            let sql = "INSERT INTO items (id, name) VALUES (?, ?)";
+            let first = tx.insert_ignore(sql, params![1, "a"])?;
+            let same_key = tx.insert_ignore(sql, params![1, "b"])?;
+            let same_name = tx.insert_ignore(sql, params![2, "a"])?;
+            let other = tx.insert_ignore(sql, params![3, "c"])?;
+            Ok::<_, Error>([first, same_key, same_name, other])
+        })
+        .unwrap();
     assert_eq!(inserted, [true, false, false, true]);
     let refused = test.db().write_blocking(|tx| tx.insert_ignore("INSERT INTO items (id, price) VALUES (?, ?)", params![4, -1]));
     assert!(matches!(refused, Err(Error::Check { .. })), "only unique keys are ignored: {refused:?}");
@@ -216,7 +259,9 @@ fn an_update_counts_the_rows_it_matched() {
 fn a_violated_unique_constraint_is_told_by_our_name() {
     let test = database();
     let insert = |id: i64, n: Option<i64>, name: &'static str| {
-        test.db().write_blocking(move |tx| tx.execute("INSERT INTO items (id, n, uid, name) VALUES (?, ?, ?, ?)", params![id, n, [7u8; 16], name]))
+        test.db().write_blocking(move |tx| {
+            tx.execute("INSERT INTO items (id, n, uid, name) VALUES (?, ?, ?, ?)", params![id, n, [7u8; 16], name])
+        })
     };
     insert(1, Some(1), "a").unwrap();
     let violated = |result: Result<u64, Error>| match result {
@@ -270,8 +315,12 @@ fn a_violation_becomes_the_callers_own_error() {
 fn other_violations_are_told_apart() {
     let test = database();
     let run = |sql: &'static str| test.db().write_blocking(move |tx| tx.execute(sql, &[]));
-    assert!(matches!(run("INSERT INTO items (id, price) VALUES (1, -1)"), Err(Error::Check { constraint }) if constraint == "items_price_positive"));
-    assert!(matches!(run("INSERT INTO parts (item_id, place, label) VALUES (1, 1, NULL)"), Err(Error::NotNull { column }) if column == "label"));
+    assert!(
+        matches!(run("INSERT INTO items (id, price) VALUES (1, -1)"), Err(Error::Check { constraint }) if constraint == "items_price_positive")
+    );
+    assert!(
+        matches!(run("INSERT INTO parts (item_id, place, label) VALUES (1, 1, NULL)"), Err(Error::NotNull { column }) if column == "label")
+    );
     assert!(matches!(run("INSERT INTO parts (item_id, place) VALUES (1, 1)"), Err(Error::NotNull { column }) if column == "label"));
     let orphan = run("INSERT INTO parts (item_id, place, label) VALUES (1, 1, 'x')");
     let Err(Error::ForeignKey { constraint }) = &orphan else { panic!("{orphan:?}") };
@@ -301,7 +350,9 @@ fn times_are_milliseconds_before_and_after_the_epoch() {
     let test = database();
     let times = [-62_135_596_800_000, -1, 0, 1, 1_700_000_000_123, 253_402_300_799_999];
     for (id, time) in times.into_iter().enumerate() {
-        test.db().write_blocking(move |tx| tx.execute("INSERT INTO items (id, happened_at) VALUES (?, ?)", params![id as i64, time])).unwrap();
+        test.db()
+            .write_blocking(move |tx| tx.execute("INSERT INTO items (id, happened_at) VALUES (?, ?)", params![id as i64, time]))
+            .unwrap();
     }
     assert_eq!(test.db().read_blocking(|c| c.all::<i64>("SELECT happened_at FROM items ORDER BY happened_at", &[])).unwrap(), times);
 }
@@ -309,15 +360,21 @@ fn times_are_milliseconds_before_and_after_the_epoch() {
 #[test]
 fn a_sum_is_an_integer() {
     let test = database();
-    test.db().write_blocking(|tx| {
-        tx.execute("INSERT INTO items (id, price, done) VALUES (1, ?, ?)", params![(1i64 << 53) + 1, true])?;
-        tx.execute("INSERT INTO items (id, price, done) VALUES (2, ?, ?)", params![1i64 << 60, true])
-    }).unwrap();
-    let sums: (i64, i64, Option<i64>, i64, i64) = test.db().read_blocking(|c| {
-        c.one("SELECT SUM(price), SUM(done), SUM(n), COALESCE(SUM(n), ?), MAX(price) FROM items WHERE price > ?", params![0, -1])
-    }).unwrap();
+    test.db()
+        .write_blocking(|tx| {
+            tx.execute("INSERT INTO items (id, price, done) VALUES (1, ?, ?)", params![(1i64 << 53) + 1, true])?;
+            tx.execute("INSERT INTO items (id, price, done) VALUES (2, ?, ?)", params![1i64 << 60, true])
+        })
+        .unwrap();
+    let sums: (i64, i64, Option<i64>, i64, i64) = test
+        .db()
+        .read_blocking(|c| {
+            c.one("SELECT SUM(price), SUM(done), SUM(n), COALESCE(SUM(n), ?), MAX(price) FROM items WHERE price > ?", params![0, -1])
+        })
+        .unwrap();
     assert_eq!(sums, ((1 << 53) + 1 + (1 << 60), 2, None, 0, 1 << 60));
-    let over: Option<i64> = test.db().read_blocking(|c| c.opt("SELECT COUNT(*) FROM items HAVING SUM(price) > ?", params![1i64 << 59])).unwrap();
+    let over: Option<i64> =
+        test.db().read_blocking(|c| c.opt("SELECT COUNT(*) FROM items HAVING SUM(price) > ?", params![1i64 << 59])).unwrap();
     assert_eq!(over, Some(2));
 }
 
@@ -325,15 +382,20 @@ fn a_sum_is_an_integer() {
 fn placeholders_work_where_their_type_cannot_be_inferred() {
     let test = database();
     let find = |n: Option<i64>| {
-        test.db().read_blocking(move |c| c.all::<i64>("SELECT id FROM counters WHERE (? IS NULL OR id = ?) ORDER BY id", params![n, n])).unwrap()
+        test.db()
+            .read_blocking(move |c| c.all::<i64>("SELECT id FROM counters WHERE (? IS NULL OR id = ?) ORDER BY id", params![n, n]))
+            .unwrap()
     };
     assert_eq!(find(None), [1, 2]);
     assert_eq!(find(Some(2)), [2]);
-    let inside = test.db().write_blocking(|tx| {
-        let text: (String, i64) = tx.one("SELECT ?, ?", params!["é", 1i64 << 40])?;
-        let count: i64 = tx.one("SELECT COUNT(*) FROM counters WHERE ? IS NULL OR id = ?", params![None::<i64>, 1])?;
-        Ok::<_, Error>((text, count))
-    }).unwrap();
+    let inside = test
+        .db()
+        .write_blocking(|tx| {
+            let text: (String, i64) = tx.one("SELECT ?, ?", params!["é", 1i64 << 40])?;
+            let count: i64 = tx.one("SELECT COUNT(*) FROM counters WHERE ? IS NULL OR id = ?", params![None::<i64>, 1])?;
+            Ok::<_, Error>((text, count))
+        })
+        .unwrap();
     assert_eq!(inside, (("é".to_owned(), 1 << 40), 2));
     let substring: String = test.db().read_blocking(|c| c.one("SELECT SUBSTR(?, ?, ?)", params!["abcdef", 2, 3])).unwrap();
     assert_eq!(substring, "bcd");
@@ -356,15 +418,18 @@ fn rows_can_be_inserted_from_a_selection_of_values() {
 #[test]
 fn pages_are_found_by_comparing_rows() {
     let test = database();
-    test.db().write_blocking(|tx| {
-        for id in 1..=9i64 {
-            tx.execute("INSERT INTO items (id, happened_at) VALUES (?, ?)", params![id, id / 3])?;
-        }
-        Ok::<_, Error>(())
-    }).unwrap();
-    let page: Vec<i64> = test.db().read_blocking(|c| {
-        c.all("SELECT id FROM items WHERE (happened_at, id) > (?, ?) ORDER BY happened_at, id LIMIT 3", params![1, 4])
-    }).unwrap();
+    test.db()
+        .write_blocking(|tx| {
+            for id in 1..=9i64 {
+                tx.execute("INSERT INTO items (id, happened_at) VALUES (?, ?)", params![id, id / 3])?;
+            }
+            Ok::<_, Error>(())
+        })
+        .unwrap();
+    let page: Vec<i64> = test
+        .db()
+        .read_blocking(|c| c.all("SELECT id FROM items WHERE (happened_at, id) > (?, ?) ORDER BY happened_at, id LIMIT 3", params![1, 4]))
+        .unwrap();
     assert_eq!(page, [5, 6, 7]);
 }
 
@@ -380,14 +445,17 @@ fn text_built_at_run_time_is_a_statement_too() {
 #[test]
 fn rows_can_be_read_one_by_one_and_left_early() {
     let test = database();
-    let sum = test.db().read_blocking(|c| {
-        let mut sum = 0;
-        c.each("SELECT id FROM counters ORDER BY id", &[], |id: i64| {
-            sum += id;
-            Ok(())
-        })?;
-        Ok::<_, Error>(sum)
-    }).unwrap();
+    let sum = test
+        .db()
+        .read_blocking(|c| {
+            let mut sum = 0;
+            c.each("SELECT id FROM counters ORDER BY id", &[], |id: i64| {
+                sum += id;
+                Ok(())
+            })?;
+            Ok::<_, Error>(sum)
+        })
+        .unwrap();
     assert_eq!(sum, 3);
     let left = test.db().read_blocking(|c| c.each("SELECT id FROM counters ORDER BY id", &[], |_: i64| Err(Error::NotFound)));
     assert!(matches!(left, Err(Error::NotFound)));
@@ -443,9 +511,11 @@ fn no_error_shows_a_value() {
 #[test]
 fn a_dump_has_every_value_of_every_table() {
     let test = database();
-    test.db().write_blocking(|tx| {
-        tx.execute("INSERT INTO items (id, name, data, uid) VALUES (1, ?, ?, ?)", params!["name", vec![1u8, 2], [3u8; 16]])
-    }).unwrap();
+    test.db()
+        .write_blocking(|tx| {
+            tx.execute("INSERT INTO items (id, name, data, uid) VALUES (1, ?, ?, ?)", params!["name", vec![1u8, 2], [3u8; 16]])
+        })
+        .unwrap();
     let dump = test.db().dump_text().unwrap();
     let of = |column: &str| dump.iter().filter(|(name, _)| name == column).map(|(_, value)| value.clone()).collect::<Vec<_>>();
     assert_eq!(of("items.name"), [Value::Text("name".to_owned())]);
