@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use crate::driver::{Driver, Limit, Query, Step};
@@ -21,7 +22,7 @@ pub struct Conn {
     pub(crate) counters: Arc<Counters>,
     slow: Duration,
     scope: Scope,
-    /// The first statement that failed in this transaction and was not undone.
+    /// The first statement of this closure that failed and was not undone.
     failure: Option<Error>,
     /// The read closures known to run several statements.
     several: HashSet<TypeId>,
@@ -52,6 +53,12 @@ pub(crate) enum Ran {
     Conflict,
     /// The connection was lost on the way.
     Lost,
+}
+
+impl Ran {
+    fn or_bad(self) -> Self {
+        if self == Ran::Good { Ran::Bad } else { self }
+    }
 }
 
 impl Conn {
@@ -138,7 +145,7 @@ impl Conn {
             tracing::warn!(sql = sql.text(self.driver.dialect()), took_ms = took.as_millis() as u64, "slow statement");
         }
         outcome.inspect_err(|error| {
-            if self.scope == Scope::Write && self.failure.is_none() {
+            if self.scope != Scope::Free && self.failure.is_none() {
                 self.failure = Some(error.copy());
             }
         })
@@ -146,6 +153,10 @@ impl Conn {
 
     /// Whether another statement may run now.
     fn admit(&mut self, params: &[Param<'_>]) -> Result<(), Error> {
+        let has_nul = |param: &Param<'_>| matches!(param, Param::Text(text) if text.as_bytes().contains(&0));
+        if params.iter().any(has_nul) {
+            return Err(Error::InvalidText);
+        }
         match self.scope {
             Scope::Single { used: false } => self.scope = Scope::Single { used: true },
             Scope::Single { used: true } | Scope::Outgrown => {
@@ -156,52 +167,60 @@ impl Conn {
             Scope::Write if self.failure.is_some() => return Err(dropped_failure("an earlier statement of this transaction failed")),
             Scope::Free | Scope::Snapshot | Scope::Write => {}
         }
-        let has_nul = |param: &Param<'_>| matches!(param, Param::Text(text) if text.as_bytes().contains(&0));
-        if params.iter().any(has_nul) { Err(Error::InvalidText) } else { Ok(()) }
+        Ok(())
     }
 
     /// Runs a read closure, in a snapshot if it is known to need one or turns out to.
-    pub(crate) fn read<T, E, F>(&mut self, f: &F) -> Result<T, E>
+    pub(crate) fn read<T, E, F>(&mut self, f: &F) -> (Result<T, E>, Ran)
     where
         E: TransactionError,
         F: Fn(&mut Conn) -> Result<T, E> + 'static,
     {
         let kind = TypeId::of::<F>();
         if !self.several.contains(&kind) {
-            self.scope = Scope::Single { used: false };
-            let result = self.guarded(|conn| f(conn));
-            let outgrown = self.scope == Scope::Outgrown;
-            self.scope = Scope::Free;
-            if !outgrown {
-                return result;
+            let result = self.run_closure(Scope::Single { used: false }, f);
+            if self.scope != Scope::Outgrown {
+                return self.finish_read(result);
             }
             self.several.insert(kind);
+            // It is counted when it runs again: how often a closure was tried is not what it costs.
+            self.counters.statements.fetch_sub(1, Relaxed);
         }
-        self.driver.step(Step::BeginSnapshot)?;
-        self.scope = Scope::Snapshot;
-        let result = self.guarded(|conn| f(conn));
-        self.scope = Scope::Free;
+        if let Err(error) = self.driver.step(Step::BeginSnapshot) {
+            self.failure = None;
+            return self.finish_read(Err(E::from(error)));
+        }
+        let result = self.run_closure(Scope::Snapshot, f);
         if self.driver.step(Step::Commit).is_err() {
             self.roll_back();
         }
-        result
+        self.finish_read(result)
+    }
+
+    fn finish_read<T, E: TransactionError>(&mut self, result: Result<T, E>) -> (Result<T, E>, Ran) {
+        self.scope = Scope::Free;
+        let failure = self.failure.take();
+        let ran = self.verdict(&result, failure.as_ref());
+        (result, ran)
     }
 
     /// Runs a write closure inside the transaction that the caller began.
     pub(crate) fn write<T, E: TransactionError>(&mut self, f: impl FnOnce(&mut Conn) -> Result<T, E>) -> (Result<T, E>, Ran) {
-        self.scope = Scope::Write;
-        self.failure = None;
-        let mut result = self.guarded(f);
+        let result = self.run_closure(Scope::Write, f);
         self.scope = Scope::Free;
         let failure = self.failure.take();
         let ran = self.verdict(&result, failure.as_ref());
-        if let (Ok(_), Some(failure)) = (&result, failure) {
-            result = Err(E::from(match failure {
-                Error::Other(text) => dropped_failure(&text),
-                other => other,
-            }));
+        match (result, failure) {
+            (Ok(_), Some(Error::Other(text))) => (Err(E::from(dropped_failure(&text))), ran.or_bad()),
+            (Ok(_), Some(failure)) => (Err(E::from(failure)), ran.or_bad()),
+            (result, _) => (result, ran),
         }
-        (result, ran)
+    }
+
+    fn run_closure<T, E: From<Error>>(&mut self, scope: Scope, f: impl FnOnce(&mut Conn) -> Result<T, E>) -> Result<T, E> {
+        self.scope = scope;
+        self.failure = None;
+        self.guarded(f)
     }
 
     fn verdict<T, E: TransactionError>(&self, result: &Result<T, E>, failure: Option<&Error>) -> Ran {
@@ -211,7 +230,7 @@ impl Conn {
             Ran::Lost
         } else if any(Error::is_retryable) {
             Ran::Conflict
-        } else if result.is_err() || failure.is_some() {
+        } else if result.is_err() {
             Ran::Bad
         } else {
             Ran::Good

@@ -121,7 +121,8 @@ impl Db {
 
     /// Runs a transaction that writes; the answer comes when it is durable.
     ///
-    /// The closure must have no effect outside of the database: it is run again after a conflict.
+    /// The closure must have no effect outside of the database: it is run again after a conflict. Nor may it wait for another
+    /// write: on SQLite that one would be queued behind it.
     pub async fn write<T, E, F>(&self, f: F) -> Result<T, E>
     where
         T: Send + 'static,

@@ -2,6 +2,9 @@
 
 use crate::sql::{Dialect, pieces};
 
+/// Begins the name of the check that stands in for a column's length on SQLite; the column follows.
+pub(crate) const TOO_LONG: &str = "too_long:";
+
 /// What an engine calls the types that migrations name by tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Types {
@@ -24,7 +27,9 @@ impl Types {
             while is_code && let Some((before, token, after)) = next_token(rest) {
                 out.push_str(before);
                 has_suffix |= token == "engine";
-                out.push_str(&self.token(token)?);
+                let replacement = self.token(token)?;
+                out.push_str(&replacement);
+                out.push_str(&self.length_check(token, &out[..out.len() - replacement.len()]));
                 rest = after;
             }
             out.push_str(rest);
@@ -69,6 +74,16 @@ impl Types {
             Dialect::Postgres => format!("VARCHAR({length}) COLLATE \"C\""),
             Dialect::Mysql => format!("VARCHAR({length}) CHARACTER SET utf8mb4 COLLATE {}", self.collation),
         }
+    }
+
+    /// SQLite has no lengths: a check refuses what the other engines refuse.
+    fn length_check(&self, token: &str, before: &str) -> String {
+        let (Dialect::Sqlite, Some(length), Some(column)) = (self.dialect, token.strip_prefix("key:"), before.split_whitespace().last())
+        else {
+            return String::new();
+        };
+        let column = column.trim_start_matches('(');
+        format!(" CONSTRAINT \"{TOO_LONG}{}\" CHECK (length({column}) <= {length})", column.trim_matches('"'))
     }
 
     fn text(&self) -> String {
@@ -174,7 +189,8 @@ mod tests {
         let sql = "CREATE TABLE t (id {id} PRIMARY KEY, slug {key:190} NOT NULL, n {int}, done {flag}) {engine};";
         assert_eq!(
             SQLITE.expand(sql).unwrap(),
-            ["CREATE TABLE t (id BLOB PRIMARY KEY, slug TEXT NOT NULL, n INTEGER, done INTEGER) STRICT"]
+            ["CREATE TABLE t (id BLOB PRIMARY KEY, slug TEXT CONSTRAINT \"too_long:slug\" CHECK (length(slug) <= 190) NOT NULL, \
+                 n INTEGER, done INTEGER) STRICT"]
         );
         let mysql = MARIADB.expand(sql).unwrap().remove(0);
         assert!(mysql.contains("slug VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin NOT NULL"), "{mysql}");

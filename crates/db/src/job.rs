@@ -67,15 +67,7 @@ where
     }
 
     fn run(&mut self, conn: &mut Conn) -> Ran {
-        let result = conn.read(&self.0.f);
-        let told = result.as_ref().err().and_then(TransactionError::db_error);
-        let ran = match told {
-            _ if conn.driver.is_lost() => Ran::Lost,
-            Some(error) if error.is_lost_connection() => Ran::Lost,
-            Some(error) if error.is_retryable() => Ran::Conflict,
-            _ if result.is_err() => Ran::Bad,
-            _ => Ran::Good,
-        };
+        let (result, ran) = conn.read(&self.0.f);
         self.0.result = Some(result);
         ran
     }

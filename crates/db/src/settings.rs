@@ -1,5 +1,6 @@
 //! What can be chosen about a database: where it is, how durable, how many at once.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ pub enum Durability {
 /// let settings = db::Settings { url: "sqlite:app.db".into(), ..db::Settings::default() };
 /// assert_eq!(settings.max_group, 64);
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Settings {
     /// `sqlite:PATH`, `postgres://…` or `mysql://…` (also `postgresql://…` and `mariadb://…`).
     pub url: String,
@@ -39,6 +40,23 @@ pub struct Settings {
     pub slow_statement: Duration,
     /// SQLite connections for short reads on the calling thread; one per core by default, at least two.
     pub read_slots: usize,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A server's URL holds its password, and settings end up in logs.
+        let engine = self.url.split(':').next().unwrap_or_default();
+        f.debug_struct("Settings")
+            .field("engine", &engine)
+            .field("durability", &self.durability)
+            .field("max_connections", &self.max_connections)
+            .field("max_group", &self.max_group)
+            .field("max_queue", &self.max_queue)
+            .field("statement_timeout", &self.statement_timeout)
+            .field("slow_statement", &self.slow_statement)
+            .field("read_slots", &self.read_slots)
+            .finish()
+    }
 }
 
 impl Default for Settings {
@@ -112,6 +130,12 @@ mod tests {
         assert_eq!(Target::parse("sqlite:///a/b.db").ok(), Some(Target::Sqlite("/a/b.db".into())));
         assert!(matches!(Target::parse("postgresql://u@h/d"), Ok(Target::Postgres(_))));
         assert!(matches!(Target::parse("mariadb://u@h/d"), Ok(Target::Mysql(url)) if url.scheme() == "mysql"));
+    }
+
+    #[test]
+    fn settings_do_not_show_a_password() {
+        let settings = Settings { url: "postgres://u:hunter2@h/d".to_owned(), ..Settings::default() };
+        assert!(!format!("{settings:?}").contains("hunter2"));
     }
 
     #[test]

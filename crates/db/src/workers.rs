@@ -1,6 +1,7 @@
 //! A bounded pool of threads, each with a connection of its own, that run closures from one bounded queue.
 
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -12,7 +13,6 @@ use crate::driver::{Limit, Step};
 use crate::job::Job;
 use crate::stats::{Counters, count};
 use crate::{Conn, Error};
-use std::sync::atomic::Ordering::Relaxed;
 
 /// A thread without work for so long ends, and closes its connection.
 const IDLE: Duration = Duration::from_secs(300);

@@ -2,7 +2,7 @@
 //!
 //! * [`TestApp`]: a composition of modules with a database, a clock, ids and a real listener of its own
 //! * [`Request`] and [`TestResponse`]: every answer is compared with the OpenAPI document (R-102)
-//! * [`Person`]: somebody who calls, made through the front door
+//! * [`Person`]: somebody who calls, made through the front door; or [`Doorman`], where there are no accounts
 //! * [`Mail`], [`token_in`], [`code_in`], [`SmtpSink`]: what was mailed
 //!
 //! ```no_run
@@ -17,6 +17,7 @@
 
 mod app;
 mod checker;
+mod doorman;
 mod mail;
 mod node;
 mod people;
@@ -25,6 +26,7 @@ mod smtp;
 mod store;
 
 pub use app::{Builder, TestApp};
+pub use doorman::Doorman;
 pub use mail::{Mail, code_in, token_in};
 pub use node::Node;
 pub use people::{PASSWORD, Person};

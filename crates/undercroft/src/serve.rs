@@ -19,7 +19,7 @@ pub(crate) fn serve(plan: Plan, given: Given) -> Outcome {
     settings.refuse_unsafe()?;
     let listening = Listening::bind(&settings.http)?;
     let settings = settings.listening_at(&plan, listening.address)?;
-    let store = Store::open(&settings)?;
+    let store = Store::open_to_use(&settings, &plan)?;
     let _lock = store.db.lock_for_serving().map_err(sentence)?;
     store.bring_up_to_date(&settings, &plan)?;
     runtime()?.block_on(run(plan, settings, store, listening))

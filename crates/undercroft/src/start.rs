@@ -95,17 +95,18 @@ impl Store {
     /// A key is made only where nothing was sealed yet: beside a database with tables a missing key file is a loss, and a new one
     /// would hide it (DAT-3).
     pub(crate) fn open(settings: &Settings) -> Outcome<Store> {
+        refuse_file_as_folder(settings.data_dir())?;
         let database = settings.database();
-        let loaded = match Keyring::load(settings.key_file()) {
+        let keyring = match Keyring::load(settings.key_file()) {
             Err(KeyFileError::Missing(_)) => None,
             other => Some(other?),
         };
-        let is_new = database.file().is_some_and(|file| !file.exists());
-        make_folder(settings.data_dir())?;
-        let keyring = match loaded {
-            None if is_new => Some(Keyring::create(settings.key_file())?),
-            other => other,
-        };
+        if database.file().is_some_and(|file| !file.exists()) {
+            // The key comes first: a database without one would be refused at the next start.
+            let keyring = keyring.map_or_else(|| make_key(settings), Ok)?;
+            make_folder(settings.data_dir())?;
+            return Ok(Store { db: open(database)?, keyring });
+        }
         let db = open(database)?;
         let keyring = match keyring {
             Some(keyring) => keyring,
@@ -113,9 +114,29 @@ impl Store {
                 db.close_blocking();
                 return Err(KeyFileError::Missing(settings.key_file()).into());
             }
-            None => Keyring::create(settings.key_file())?,
+            None => make_key(settings)?,
         };
         Ok(Store { db, keyring })
+    }
+
+    /// Opens the database as [`Store::open`] does, unless that would make one which then may not be filled.
+    pub(crate) fn open_to_use(settings: &Settings, plan: &Plan) -> Outcome<Store> {
+        let is_new = settings.database().file().is_some_and(|file| !file.exists());
+        if is_new && !settings.platform.auto_migrate {
+            return Err(behind(plan.migrations().iter().map(|set| set.migrations.len()).sum()));
+        }
+        Store::open(settings)
+    }
+
+    /// Brings the database up to date, or refuses one that is not when the settings say so.
+    pub(crate) fn bring_up_to_date(&self, settings: &Settings, plan: &Plan) -> Outcome {
+        if settings.platform.auto_migrate {
+            return self.migrate(plan).map(drop);
+        }
+        match self.missing(plan)?.len() {
+            0 => Ok(()),
+            count => Err(behind(count)),
+        }
     }
 
     /// Opens what is there, and makes nothing.
@@ -126,17 +147,6 @@ impl Store {
         }
         let keyring = Keyring::load(settings.key_file())?;
         Ok(Store { db: open(database)?, keyring })
-    }
-
-    /// Brings the database up to date, or refuses one that is not when the settings say so.
-    pub(crate) fn bring_up_to_date(&self, settings: &Settings, plan: &Plan) -> Outcome {
-        if settings.platform.auto_migrate {
-            return self.migrate(plan).map(drop);
-        }
-        match self.missing(plan)?.len() {
-            0 => Ok(()),
-            count => Err(format!("The database lacks {count} migrations: run the verb migrate, or set auto_migrate = true.").into()),
-        }
     }
 
     /// Applies what is missing, and lists it.
@@ -173,6 +183,23 @@ pub(crate) fn sentence(error: db::Error) -> Failure {
     let mut letters = text.chars();
     let text: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
     format!("{text}.").into()
+}
+
+fn behind(count: usize) -> Failure {
+    format!("The database is not up to date, it lacks migrations ({count}): run the verb migrate, or set auto_migrate = true.").into()
+}
+
+fn make_key(settings: &Settings) -> Outcome<Keyring> {
+    make_folder(settings.data_dir())?;
+    Ok(Keyring::create(settings.key_file())?)
+}
+
+/// The key file would be missed for the wrong reason otherwise.
+fn refuse_file_as_folder(path: &Path) -> Outcome {
+    match path.ancestors().find(|ancestor| ancestor.exists()) {
+        Some(found) if !found.is_dir() => Err(format!("The data folder cannot be {}, since {} is a file. Set data_dir.", path.display(), found.display()).into()),
+        _ => Ok(()),
+    }
 }
 
 /// Makes the data folder for this account alone; one that exists is left as it is.

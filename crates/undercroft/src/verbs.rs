@@ -114,7 +114,7 @@ pub(crate) fn of_module(plan: Plan, given: Given, name: &str, matches: &ArgMatch
     let settings = Settings::read(&plan, given)?;
     logging::start(&logging::quiet())?;
     let verb = plan.verbs().iter().find(|verb| verb.name() == name).cloned().ok_or_else(|| format!("There is no verb {name}."))?;
-    let store = Store::open(&settings)?;
+    let store = Store::open_to_use(&settings, &plan)?;
     store.bring_up_to_date(&settings, &plan)?;
     let app = store.app(plan, settings)?;
     runtime()?.block_on(async {

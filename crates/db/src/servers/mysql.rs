@@ -149,8 +149,10 @@ fn session(flavour: Flavour, timeout: Option<Duration>) -> String {
         format!("max_execution_time = {millis}, cte_max_recursion_depth = 4294967295")
     };
     let lock_wait = timeout.map_or(LOCK_WAIT_SECS, |timeout| timeout.as_secs().clamp(1, LOCK_WAIT_SECS));
+    // Without a deadline it is a connection that changes the schema; all others write in transactions only.
+    let access = if timeout.is_some() { "READ ONLY" } else { "READ WRITE" };
     format!(
-        "SET NAMES utf8mb4 COLLATE {}; SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
+        "SET NAMES utf8mb4 COLLATE {}; SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, {access}; \
          SET SESSION sql_mode = '{SQL_MODE}', time_zone = '+00:00', innodb_lock_wait_timeout = {lock_wait}, {limit}",
         flavour.collation
     )
@@ -303,7 +305,7 @@ impl Driver for MysqlDriver {
 
     fn step(&mut self, step: Step) -> Result<(), Error> {
         match step {
-            Step::Begin => self.command("START TRANSACTION")?,
+            Step::Begin => self.command("START TRANSACTION READ WRITE")?,
             Step::BeginSnapshot => {
                 self.command("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")?;
             }
@@ -355,5 +357,28 @@ impl Driver for MysqlDriver {
     fn ping(&mut self) -> Result<(), Error> {
         let outcome = self.client.ping();
         self.check(outcome, "")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Flavour;
+    use crate::Error;
+
+    #[test]
+    fn servers_that_are_too_old_are_refused_with_a_sentence() {
+        for version in ["8.0.16", "8.4.3-commercial", "9.1.0", "10.6.1-MariaDB", "10.11.14-MariaDB-0+deb12u2", "5.5.5-10.6.12-MariaDB-log"]
+        {
+            assert!(Flavour::of(version).is_ok(), "{version}");
+        }
+        for version in ["8.0.15", "5.7.44-log", "10.5.9-MariaDB", "5.5.5-10.3.2-MariaDB"] {
+            assert!(matches!(Flavour::of(version), Err(Error::TooOld(text)) if text.contains("too old")), "{version}");
+        }
+    }
+
+    #[test]
+    fn the_two_servers_have_different_collations() {
+        assert_eq!(Flavour::of("8.0.40").map(|flavour| flavour.collation).ok(), Some("utf8mb4_0900_bin"));
+        assert_eq!(Flavour::of("11.4.2-MariaDB").map(|flavour| flavour.collation).ok(), Some("utf8mb4_nopad_bin"));
     }
 }

@@ -71,10 +71,12 @@ impl Connector {
     pub(crate) fn connect(&self, timeout: Option<Duration>) -> Result<Box<dyn Driver>, Error> {
         let mut client = self.client()?;
         let timeout = timeout.map_or(0, |timeout| timeout.as_millis().max(1));
+        // Without a deadline it is a connection that changes the schema; all others write in transactions only.
+        let read_only = if timeout == 0 { "off" } else { "on" };
         // A transaction whose client forgot it would hold its locks for ever.
         let session = format!(
             "SET SESSION TIME ZONE 'UTC'; SET statement_timeout = {timeout}; SET idle_in_transaction_session_timeout = {timeout}; \
-             SET standard_conforming_strings = on"
+             SET standard_conforming_strings = on; SET default_transaction_read_only = {read_only}"
         );
         client.batch_execute(&session).map_err(|error| translate(&error).error)?;
         Ok(Box::new(PostgresDriver {
@@ -270,7 +272,7 @@ impl Driver for PostgresDriver {
 
     fn step(&mut self, step: Step) -> Result<(), Error> {
         match step {
-            Step::Begin => self.command("BEGIN ISOLATION LEVEL READ COMMITTED")?,
+            Step::Begin => self.command("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")?,
             Step::BeginSnapshot => self.command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?,
             Step::Commit => self.command("COMMIT")?,
             Step::Rollback => self.command("ROLLBACK")?,

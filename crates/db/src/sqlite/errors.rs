@@ -3,6 +3,7 @@
 use rusqlite::{Connection, ErrorCode, ffi};
 
 use crate::Error;
+use crate::ddl::TOO_LONG;
 
 /// Why a statement did not run.
 pub(super) enum Failure {
@@ -59,6 +60,9 @@ fn violation(connection: &Connection, code: i32, message: &str) -> Error {
     match code {
         ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_ROWID => Error::Unique { constraint: primary_key(subject) },
         ffi::SQLITE_CONSTRAINT_UNIQUE => Error::Unique { constraint: unique_index(connection, subject) },
+        ffi::SQLITE_CONSTRAINT_CHECK if subject.starts_with(TOO_LONG) => {
+            Error::TooLong { column: subject.strip_prefix(TOO_LONG).map(str::to_owned) }
+        }
         ffi::SQLITE_CONSTRAINT_CHECK => Error::Check { constraint: subject.to_owned() },
         ffi::SQLITE_CONSTRAINT_TRIGGER => Error::Check { constraint: message.to_owned() },
         ffi::SQLITE_CONSTRAINT_FOREIGNKEY => Error::ForeignKey { constraint: None },

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use super::{Opener, Role};
+use crate::conn::Ran;
 use crate::driver::Limit;
 use crate::stats::count;
 use crate::{Conn, Error, TransactionError};
@@ -45,9 +46,8 @@ impl Readers {
             Err(error) => return Some(Err(E::from(error))),
         };
         conn.limit(Limit::KiloSteps(INLINE_KILO_STEPS));
-        let result = conn.read(f);
-        let busy = result.as_ref().err().and_then(E::db_error).is_some_and(Error::is_retryable);
-        if busy || conn.driver.hit_limit() {
+        let (result, ran) = conn.read(f);
+        if ran == Ran::Conflict || conn.driver.hit_limit() {
             conn.roll_back();
             count(&conn.counters.escalated);
             return None;

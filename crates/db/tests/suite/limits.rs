@@ -15,7 +15,7 @@ pub(crate) const ENDLESS_INSERT: &str = "INSERT INTO items (id, n) \
     SELECT a.id, 1 FROM (WITH RECURSIVE r(n) AS (SELECT 1000 UNION ALL SELECT n + 1 FROM r WHERE n < 1000000000) SELECT n AS id FROM r) a";
 
 fn hurried() -> db::testing::TestDatabase {
-    database_with(|settings| settings.statement_timeout = Duration::from_millis(200))
+    database_with(|settings| settings.statement_timeout = Duration::from_secs(1))
 }
 
 #[tokio::test]

@@ -35,6 +35,19 @@ fn a_transaction_sees_its_own_writes_and_store_functions_work_in_both() {
 }
 
 #[test]
+fn a_read_may_not_write() {
+    let test = database();
+    let insert = "INSERT INTO counters (id, n) VALUES (9, 0)";
+    let refused = test.db().read_blocking(move |c| c.opt::<i64>(insert, &[]));
+    assert!(matches!(refused, Err(Error::ReadOnly(_))), "{refused:?}");
+    let refused = test.db().read_blocking(move |c| {
+        read_counter(c, 1)?;
+        c.opt::<i64>(insert, &[])
+    });
+    assert!(matches!(refused, Err(Error::ReadOnly(_))), "{refused:?}");
+}
+
+#[test]
 fn an_error_undoes_everything() {
     let test = database();
     let failed = test.db().write_blocking(|tx| {
@@ -211,7 +224,7 @@ fn closures_that_wait_together_are_committed_together_and_fail_alone() {
 
 #[test]
 fn a_closure_that_ends_the_whole_transaction_does_not_harm_its_group() {
-    let test = database_with(|settings| settings.statement_timeout = std::time::Duration::from_millis(300));
+    let test = database_with(|settings| settings.statement_timeout = std::time::Duration::from_secs(2));
     let results = behind_a_slow_one(
         &test,
         |db| {

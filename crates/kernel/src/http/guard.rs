@@ -14,7 +14,8 @@ use crate::actor::{Actor, CredentialKind};
 use crate::address::limit_key;
 use crate::app::App;
 use crate::ctx::{Ctx, RequestInfo};
-use crate::error::{AMBIGUOUS_CREDENTIALS, Error, INTERNAL, MALFORMED_REQUEST, NOT_ACCEPTABLE, RATE_LIMITED, Result, UNAUTHENTICATED};
+use crate::error::{AMBIGUOUS_CREDENTIALS, Error, FieldError, INTERNAL, MALFORMED_REQUEST, NOT_ACCEPTABLE, RATE_LIMITED, Result, UNAUTHENTICATED};
+use crate::http::extract::query_pairs;
 use crate::http::operation::{Access, OperationDoc, RateClass};
 use crate::http::{SESSION_MODE, answer, csrf, session_cookie_name};
 use crate::idempotency;
@@ -96,6 +97,7 @@ async fn admit(guard: &Guard, request: &mut Request, limits: &mut Limits) -> Res
     let key = actor.maybe_user_id().map_or_else(|| hash_of(&limit_key(info.client_address)), |user| hash_of(&user.uuid()));
     limits.count(guard, &guard.default_quota, key)?;
     allow(guard, &actor)?;
+    refuse_unknown_parameters(guard, request.uri().query())?;
     Ok(Ctx::new(guard.app.clone(), actor, info))
 }
 
@@ -154,6 +156,16 @@ fn refuse_unexpected_body(request: &Request) -> Result<()> {
         return Err(MALFORMED_REQUEST.because("This method takes no body."));
     }
     Ok(())
+}
+
+/// An operation without query parameters refuses them all; one with a query type does so itself.
+fn refuse_unknown_parameters(guard: &Guard, query: Option<&str>) -> Result<()> {
+    let pairs = match query {
+        Some(query) if guard.doc.query.is_none() && !guard.doc.is_hidden => query_pairs(query)?,
+        _ => return Ok(()),
+    };
+    let unknown = |(name, _)| FieldError::parameter(name, "unknown_parameter", "This operation does not know the parameter.");
+    if pairs.is_empty() { Ok(()) } else { Err(Error::invalid(pairs.into_iter().map(unknown).collect())) }
 }
 
 fn check_accept(headers: &HeaderMap) -> Result<()> {

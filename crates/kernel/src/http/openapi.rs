@@ -283,7 +283,7 @@ fn without_null(member: &mut Value) {
 fn problems(doc: &OperationDoc) -> BTreeMap<u16, Vec<&'static Problem>> {
     let mut all: Vec<&'static Problem> = doc.problems.clone();
     all.extend([&error::INTERNAL, &error::UNAVAILABLE, &error::NOT_ACCEPTABLE, &error::MALFORMED_REQUEST, &error::REQUEST_TIMEOUT]);
-    all.extend([&error::URI_TOO_LONG, &error::HEADERS_TOO_LARGE, &error::AMBIGUOUS_CREDENTIALS]);
+    all.extend([&error::URI_TOO_LONG, &error::HEADERS_TOO_LARGE, &error::AMBIGUOUS_CREDENTIALS, &error::VALIDATION_FAILED]);
     if doc.rate != RateClass::Unlimited {
         all.push(&error::RATE_LIMITED);
     }
@@ -298,9 +298,6 @@ fn problems(doc: &OperationDoc) -> BTreeMap<u16, Vec<&'static Problem>> {
     }
     if doc.body.is_some() {
         all.extend([&error::MALFORMED_JSON, &error::PAYLOAD_TOO_LARGE, &error::UNSUPPORTED_MEDIA_TYPE]);
-    }
-    if doc.body.is_some() || doc.query.is_some() {
-        all.push(&error::VALIDATION_FAILED);
     }
     if doc.is_idempotent {
         all.extend([&error::IDEMPOTENCY_KEY_INVALID, &error::IDEMPOTENCY_KEY_IN_USE, &error::IDEMPOTENCY_ANSWER_LOST, &error::IDEMPOTENCY_KEY_REUSED]);
