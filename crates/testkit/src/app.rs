@@ -81,14 +81,8 @@ impl Builder {
         let plan = plan_of(&modules);
         let database = TestDatabase::create(plan.migrations());
         let (clock, random) = (Clock::manual(START.parse().expect("a time")), Random::seeded(1));
-        let parts = Parts {
-            plan,
-            source: source_of(&settings),
-            db: database.db().clone(),
-            keyring: Keyring::generate(&random),
-            clock,
-            random,
-        };
+        let parts =
+            Parts { plan, source: source_of(&settings), db: database.db().clone(), keyring: Keyring::generate(&random), clock, random };
         TestApp { node: Node::start(parts).await, modules, settings, database }
     }
 }
@@ -203,7 +197,8 @@ impl TestApp {
     fn leftovers(&self) -> Option<String> {
         let now = self.now();
         let left = self.kernel().db().read_blocking(move |c| store::unfinished_jobs(c, now)).ok()?;
-        let lines: Vec<String> = left.iter().map(|(kind, error)| format!("{kind}: {}", error.as_deref().unwrap_or("not run yet"))).collect();
+        let lines: Vec<String> =
+            left.iter().map(|(kind, error)| format!("{kind}: {}", error.as_deref().unwrap_or("not run yet"))).collect();
         (!lines.is_empty()).then(|| format!("the test leaves jobs undone, call run_jobs():\n{}", lines.join("\n")))
     }
 }

@@ -64,7 +64,11 @@ impl Checker {
             None if here.is_empty() => self.must_be(answer, 404, "not_found", path),
             None => {
                 let allow = answer.header("allow");
-                if allow.is_empty() { Err("405 without the header Allow (R-44)".to_owned()) } else { self.must_be(answer, 405, "method_not_allowed", path) }
+                if allow.is_empty() {
+                    Err("405 without the header Allow (R-44)".to_owned())
+                } else {
+                    self.must_be(answer, 405, "method_not_allowed", path)
+                }
             }
         }
     }
@@ -118,7 +122,11 @@ impl Checker {
     fn check_body(&self, name: &str, declared: &Value, answer: &TestResponse) -> Result<(), String> {
         let sent = answer.header("content-type").split(';').next().unwrap_or_default().trim();
         let Some(content) = declared.get("content").and_then(Value::as_object) else {
-            return if answer.bytes.is_empty() { Ok(()) } else { Err(format!("{name} declares no body for {}, and sent one", answer.status)) };
+            return if answer.bytes.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("{name} declares no body for {}, and sent one", answer.status))
+            };
         };
         let media = content.get(sent).ok_or_else(|| format!("{name} does not declare the content type {sent:?} for {}", answer.status))?;
         if !answer.header("content-encoding").is_empty() {
@@ -142,7 +150,8 @@ impl Checker {
     }
 
     fn validate(&self, key: &str, schema: &Value, body: &Value) -> Result<(), String> {
-        let errors: Vec<String> = self.compiled(key, schema)?.iter_errors(body).map(|error| format!("{} {error}", error.instance_path())).collect();
+        let errors: Vec<String> =
+            self.compiled(key, schema)?.iter_errors(body).map(|error| format!("{} {error}", error.instance_path())).collect();
         if errors.is_empty() { Ok(()) } else { Err(format!("the body does not satisfy the schema of {key}:\n{}", errors.join("\n"))) }
     }
 
@@ -151,7 +160,8 @@ impl Checker {
         if let Some(found) = compiled.get(key) {
             return Ok(found.clone());
         }
-        let validator = Arc::new(compile(&self.document, schema).map_err(|error| format!("the schema of {key} cannot be compiled: {error}"))?);
+        let validator =
+            Arc::new(compile(&self.document, schema).map_err(|error| format!("the schema of {key} cannot be compiled: {error}"))?);
         compiled.insert(key.to_owned(), validator.clone());
         Ok(validator)
     }
@@ -175,11 +185,12 @@ fn specificity(template: &str, path: &str) -> Option<Vec<bool>> {
         return None;
     }
     let pairs = template.iter().zip(&path);
-    pairs.map(|(known, given)| match known.starts_with('{') {
-        true => (!given.is_empty()).then_some(false),
-        false => (known == given).then_some(true),
-    })
-    .collect()
+    pairs
+        .map(|(known, given)| match known.starts_with('{') {
+            true => (!given.is_empty()).then_some(false),
+            false => (known == given).then_some(true),
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -15,7 +15,11 @@ pub struct Doorman;
 impl Doorman {
     /// Somebody with this name and these permissions; `*` is all of them.
     pub fn person(name: &str, permissions: &[&str]) -> Person {
-        Person { token: format!("{name}/{}", permissions.join(",")), user_id: id_of(name).to_string(), email: format!("{name}@example.com") }
+        Person {
+            token: format!("{name}/{}", permissions.join(",")),
+            user_id: id_of(name).to_string(),
+            email: format!("{name}@example.com"),
+        }
     }
 }
 
@@ -54,7 +58,8 @@ impl Authenticator for Doorman {
             };
             let (name, permissions) = token.split_once('/').ok_or(&kernel::error::UNAUTHENTICATED)?;
             let user_id = id_of(name);
-            let identity = Identity { user_id, session_id: Id::from_uuid(user_id.uuid()), authenticated_at: app.clock().now(), admin_until: None };
+            let identity =
+                Identity { user_id, session_id: Id::from_uuid(user_id.uuid()), authenticated_at: app.clock().now(), admin_until: None };
             Ok(Actor::user(Arc::new(identity), Permissions::named(permissions.split(',')), kind))
         })
     }

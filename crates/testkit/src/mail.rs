@@ -91,7 +91,13 @@ mod tests {
 
     #[test]
     fn a_code_stands_on_a_line_of_its_own() {
-        let mail = |text: &str| Mail { to: String::new(), template: String::new(), subject: String::new(), text: text.to_owned(), html: String::new() };
+        let mail = |text: &str| Mail {
+            to: String::new(),
+            template: String::new(),
+            subject: String::new(),
+            text: text.to_owned(),
+            html: String::new(),
+        };
         assert_eq!(code_in(&mail("Your code:\n\n  ABCD-2345\n\nBye")), "ABCD2345");
         assert_eq!(code_in(&mail("THIS IS NO CODE\nABCD2345\n")), "ABCD2345");
     }

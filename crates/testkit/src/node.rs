@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use db::Db;
 use kernel::http::{Listening, router, serve};
@@ -33,17 +32,16 @@ pub struct Node {
     target: Arc<Target>,
 }
 
-const GRACE: Duration = Duration::from_secs(5);
-
 impl Node {
     pub(crate) async fn start(parts: Parts) -> Node {
         let Parts { plan, source, db, keyring, clock, random } = parts;
-        let kernel = App::build(plan, Launch { source, db, keyring, clock, random }).unwrap_or_else(|error| panic!("cannot build the app: {error:?}"));
+        let kernel = App::build(plan, Launch { source, db, keyring, clock, random })
+            .unwrap_or_else(|error| panic!("cannot build the app: {error:?}"));
         kernel.start_modules().await.unwrap_or_else(|error| panic!("a module does not start: {error:?}"));
         let listening = Listening::bind(kernel.settings::<HttpSettings>()).unwrap_or_else(|error| panic!("{error}"));
         let address = listening.address;
-        let (app, routes) = (kernel.clone(), router(&kernel));
-        kernel.spawn(async move { serve(&app, routes, listening, GRACE).await.expect("the server ends well") });
+        let (app, routes, grace) = (kernel.clone(), router(&kernel), *kernel.settings::<HttpSettings>().shutdown_grace);
+        kernel.spawn(async move { serve(&app, routes, listening, grace).await.expect("the server ends well") });
         let target = Target { base: format!("http://{address}"), client: client(), checker: Checker::new(kernel.plan()) };
         Node { kernel, address, target: Arc::new(target) }
     }

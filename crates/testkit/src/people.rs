@@ -46,7 +46,10 @@ impl TestApp {
     /// The first owner, `owner@example.com`, made with the token of the line that `serve` prints.
     pub async fn owner(&self) -> Person {
         let lines = self.kernel().notices().await.unwrap_or_else(|error| panic!("no notices: {error:?}"));
-        let token = lines.iter().find_map(|line| crate::mail::find_token(line)).unwrap_or_else(|| panic!("no line names an owner token: {lines:?}"));
+        let token = lines
+            .iter()
+            .find_map(|line| crate::mail::find_token(line))
+            .unwrap_or_else(|| panic!("no line names an owner token: {lines:?}"));
         let email = "owner@example.com";
         let body = json!({ "token": token, "email": email, "password": PASSWORD });
         let done = self.post("/api/v1/auth/owner").header("X-Session-Mode", "token").json(&body).await.expect(201);

@@ -68,7 +68,13 @@ impl Module for Memos {
             .job(|ctx: Ctx, job: ReadAloud| async move {
                 if job.text == "hopeless" { Err(kernel::Error::internal("no voice")) } else { ctx.read(|_| Ok(())).await }
             })
-            .template(kernel::Template { name: "memos/made", locale: "en", subject: "Made", text: "See {{ link }}", html: "<p>{{ link }}</p>" })
+            .template(kernel::Template {
+                name: "memos/made",
+                locale: "en",
+                subject: "Made",
+                text: "See {{ link }}",
+                html: "<p>{{ link }}</p>",
+            })
             .route(Operation::post("/api/v1/memos", "createMemo", create).tag("Memos").public())
             .route(Operation::get("/api/v1/memos/{id}", "getMemo", get).tag("Memos").public())
             .route(Operation::delete("/api/v1/memos/{id}", "deleteMemo", teapot).tag("Memos").public());

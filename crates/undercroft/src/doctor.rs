@@ -63,7 +63,10 @@ async fn of_modules(app: &App) -> Outcome<Vec<Line>> {
 fn exposed_folder(settings: &Settings) -> Option<Line> {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = std::fs::metadata(settings.data_dir()).ok()?.permissions().mode() & 0o7777;
-    let text = format!("The data folder {0} is open to every account of this machine (mode {mode:04o}). Run: chmod 700 {0}", settings.data_dir().display());
+    let text = format!(
+        "The data folder {0} is open to every account of this machine (mode {mode:04o}). Run: chmod 700 {0}",
+        settings.data_dir().display()
+    );
     (mode & 0o007 != 0).then(|| Line::serious(text))
 }
 

@@ -53,8 +53,8 @@ pub use clap;
 pub use db;
 pub use kernel;
 pub use kernel::{
-    Actor, App, AppBuilder, AuditEntry, Clock, Ctx, Error, Event, Finding, Id, Job, Kind, LogAndContinue, Module, Parts, Permission, Permissions,
-    Problem, Random, Result, StoredEvent, Template, Timestamp, Tx, UserId,
+    Actor, App, AppBuilder, AuditEntry, Clock, Ctx, Error, Event, Finding, Id, Job, Kind, LogAndContinue, Module, Parts, Permission,
+    Permissions, Problem, Random, Result, StoredEvent, Template, Timestamp, Tx, UserId,
 };
 pub use kernel::{event, http, page, ports, problems, settings, template};
 

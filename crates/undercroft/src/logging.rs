@@ -10,7 +10,9 @@ use crate::outcome::Outcome;
 
 /// Starts logging as the settings say; panics are logged too.
 pub(crate) fn start(settings: &LogSettings) -> Outcome {
-    let filter = EnvFilter::builder().parse(&settings.filter).map_err(|error| format!("log.filter = {:?} cannot be read: {error}.", settings.filter))?;
+    let filter = EnvFilter::builder()
+        .parse(&settings.filter)
+        .map_err(|error| format!("log.filter = {:?} cannot be read: {error}.", settings.filter))?;
     // Colours would need control characters, which no line may have.
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(OneLine).with_ansi(false);
     // An embedding program or a test may log already.

@@ -163,7 +163,8 @@ impl Store {
 
     /// The app over this database.
     pub(crate) fn app(self, plan: Plan, settings: Settings) -> Outcome<App> {
-        let launch = Launch { source: settings.source, db: self.db, keyring: self.keyring, clock: Clock::system(), random: Random::system() };
+        let launch =
+            Launch { source: settings.source, db: self.db, keyring: self.keyring, clock: Clock::system(), random: Random::system() };
         Ok(App::build(plan, launch)?)
     }
 }
@@ -197,7 +198,9 @@ fn make_key(settings: &Settings) -> Outcome<Keyring> {
 /// The key file would be missed for the wrong reason otherwise.
 fn refuse_file_as_folder(path: &Path) -> Outcome {
     match path.ancestors().find(|ancestor| ancestor.exists()) {
-        Some(found) if !found.is_dir() => Err(format!("The data folder cannot be {}, since {} is a file. Set data_dir.", path.display(), found.display()).into()),
+        Some(found) if !found.is_dir() => {
+            Err(format!("The data folder cannot be {}, since {} is a file. Set data_dir.", path.display(), found.display()).into())
+        }
         _ => Ok(()),
     }
 }

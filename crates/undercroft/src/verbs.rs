@@ -19,7 +19,10 @@ use crate::start::{CONFIG_FILE, Settings, Store, source};
 /// Writes a settings file in which everything is a comment.
 pub(crate) fn init(plan: &Plan, config: Option<PathBuf>) -> Outcome {
     let path = config.unwrap_or_else(|| PathBuf::from(CONFIG_FILE));
-    let text = format!("# The settings of an Undercroft server. Remove the # in front of a key to change it.\n\n{}", commented_toml(&plan.sections()));
+    let text = format!(
+        "# The settings of an Undercroft server. Remove the # in front of a key to change it.\n\n{}",
+        commented_toml(&plan.sections())
+    );
     let written = OpenOptions::new().write(true).create_new(true).open(&path).and_then(|mut file| file.write_all(text.as_bytes()));
     match written {
         Ok(()) => print(&format!("Wrote {}.\n", path.display())),
@@ -48,7 +51,9 @@ pub(crate) fn migrate(plan: &Plan, settings: &Settings, check: bool) -> Outcome 
 /// A file that does not exist lacks everything, and is not made for being asked.
 fn missing_migrations(plan: &Plan, settings: &Settings) -> Outcome<Vec<String>> {
     if settings.database().file().is_some_and(|file| !file.exists()) {
-        let name = |set: &db::MigrationSet| set.migrations.iter().map(|m| format!("{} {:04}_{}", set.module, m.number, m.name)).collect::<Vec<_>>();
+        let name = |set: &db::MigrationSet| {
+            set.migrations.iter().map(|m| format!("{} {:04}_{}", set.module, m.number, m.name)).collect::<Vec<_>>()
+        };
         return Ok(plan.migrations().iter().flat_map(name).collect());
     }
     let store = Store::open_existing(settings)?;
@@ -94,7 +99,12 @@ pub(crate) fn error_reference(plan: &Plan) -> Outcome {
                     codes. The codes are stable; titles and advice may get better words.\n\n| status | code | what happened | what to do |\n|---|---|---|---|\n"
         .to_owned();
     for (status, problem) in problems {
-        text += &format!("| {status} | `{}` | {} | {} |\n", problem.code, problem.title.replace('|', "\\|"), problem.advice.replace('|', "\\|"));
+        text += &format!(
+            "| {status} | `{}` | {} | {} |\n",
+            problem.code,
+            problem.title.replace('|', "\\|"),
+            problem.advice.replace('|', "\\|")
+        );
     }
     print(&text)
 }

@@ -1,18 +1,23 @@
 //! The outermost layer: request ids, limits of the head, time, panics, problem documents, security headers, metrics.
 
+use std::convert::Infallible;
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use axum::extract::{ConnectInfo, Request, State};
-use axum::middleware::Next;
+use axum::extract::{ConnectInfo, Request};
 use axum::response::{IntoResponse, Redirect, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_SECURITY_POLICY, REFERRER_POLICY, USER_AGENT, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use tower::Service;
 
 use crate::address::{TrustedProxies, client_address};
 use crate::app::App;
@@ -37,6 +42,8 @@ pub(crate) struct Edge {
     timeout: Duration,
     is_secure: bool,
     page_policy: HeaderValue,
+    hasher: RandomState,
+    requests: AtomicU64,
 }
 
 impl Edge {
@@ -48,41 +55,95 @@ impl Edge {
             timeout: *settings.request_timeout,
             is_secure: app.public_url().starts_with("https://"),
             page_policy: problem::page_policy(),
+            hasher: RandomState::new(),
+            requests: AtomicU64::new(0),
         }
+    }
+
+    /// Eleven characters that do not repeat within a process; an id in logs needs no secrecy, and a system call would cost more.
+    fn new_request_id(&self) -> String {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        URL_SAFE_NO_PAD.encode(self.hasher.hash_one(number).to_le_bytes())
     }
 }
 
-/// Wraps every request, also those that no route takes.
-pub(crate) async fn edge(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
+/// The edge around an inner service: every request passes it, also those that no route takes.
+#[derive(Clone)]
+pub(crate) struct EdgeService<S> {
+    edge: Arc<Edge>,
+    inner: S,
+}
+
+impl<S> EdgeService<S> {
+    pub(crate) fn new(edge: Arc<Edge>, inner: S) -> Self {
+        EdgeService { edge, inner }
+    }
+}
+
+impl<S, B> Service<Request> for EdgeService<S>
+where
+    S: Service<Request, Response = http::Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+    B::Error: Into<axum::BoxError>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let (edge, next) = (self.edge.clone(), self.inner.clone());
+        // The clone has not been asked whether it is ready; the one that was takes the request.
+        let next = std::mem::replace(&mut self.inner, next);
+        Box::pin(async move { Ok(handle(&edge, request, next).await) })
+    }
+}
+
+async fn handle<S, B>(edge: &Edge, mut request: Request, next: S) -> Response
+where
+    S: Service<Request, Response = http::Response<B>, Error = Infallible>,
+    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+    B::Error: Into<axum::BoxError>,
+{
     let started = Instant::now();
-    let info = Arc::new(request_info(&edge, &request));
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let wants_html = !path.starts_with("/api") && accepts_html(request.headers());
+    let info = Arc::new(request_info(edge, &request));
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let wants_html = !uri.path().starts_with("/api") && accepts_html(request.headers());
     request.extensions_mut().insert(info.clone());
 
     let mut response = match check_head(&request) {
         Err(error) => error.into_response(),
         Ok(()) => match canonical(&request) {
             Some(redirect) => redirect,
-            None => run(&edge, request, next).await,
+            None => run(edge, request, next).await,
         },
     };
     if let Some(error) = response.extensions_mut().remove::<Arc<Error>>() {
         log(&error, &info, &method, &response);
-        let occasion = Occasion { path: &path, request_id: &info.id, wants_html };
+        let occasion = Occasion { path: uri.path(), request_id: &info.id, wants_html };
         response = with_headers_of(problem::render(&error, &occasion), response);
     }
-    add_headers(&edge, &info, response.headers_mut());
+    add_headers(edge, &info, response.headers_mut());
     let route = response.extensions().get::<guard::Route>().map_or("unmatched", |route| route.0);
     edge.app.state::<Metrics>().observe(&method, route, response.status(), started.elapsed());
     tracing::debug!(request.id = info.id, %method, route, status = response.status().as_u16(), "answered {method} {route}");
     response
 }
 
-async fn run(edge: &Edge, request: Request, next: Next) -> Response {
-    let work = AssertUnwindSafe(next.run(request)).catch_unwind();
+async fn run<S, B>(edge: &Edge, request: Request, mut next: S) -> Response
+where
+    S: Service<Request, Response = http::Response<B>, Error = Infallible>,
+    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+    B::Error: Into<axum::BoxError>,
+{
+    let work = AssertUnwindSafe(next.call(request)).catch_unwind();
     match tokio::time::timeout(edge.timeout, work).await {
-        Ok(Ok(response)) => response,
+        Ok(Ok(Ok(response))) => response.map(axum::body::Body::new),
+        Ok(Ok(Err(never))) => match never {},
         Ok(Err(panic)) => INTERNAL.error().with_source(panic_text(&*panic)).into_response(),
         Err(_) => REQUEST_TIMEOUT.error().into_response(),
     }
@@ -97,7 +158,7 @@ fn request_info(edge: &Edge, request: &Request) -> RequestInfo {
     let headers = request.headers();
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |info| info.0.ip());
     RequestInfo {
-        id: request_id(headers).unwrap_or_else(|| URL_SAFE_NO_PAD.encode(edge.app.random().bytes::<9>())),
+        id: request_id(headers).unwrap_or_else(|| edge.new_request_id()),
         client_address: client_address(peer, headers, &edge.proxies),
         user_agent: headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).map(|text| cut(text, MAX_USER_AGENT).to_owned()),
         locale: preferred_locale(headers),

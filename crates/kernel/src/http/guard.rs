@@ -1,25 +1,27 @@
 //! What stands before every handler: limits, credentials, access, same-origin proof, remembered answers, caching.
 
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
-use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use axum::routing::Route as Handler;
 use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, COOKIE, ETAG, IF_NONE_MATCH};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use tower::{Layer, Service};
 
 use crate::actor::{Actor, CredentialKind};
 use crate::address::limit_key;
 use crate::app::App;
 use crate::ctx::{Ctx, RequestInfo};
-use crate::error::{AMBIGUOUS_CREDENTIALS, Error, FieldError, INTERNAL, MALFORMED_REQUEST, NOT_ACCEPTABLE, RATE_LIMITED, Result, UNAUTHENTICATED};
+use crate::error::{AMBIGUOUS_CREDENTIALS, Error, FieldError, INTERNAL, MALFORMED_REQUEST, NOT_ACCEPTABLE, Result, UNAUTHENTICATED};
 use crate::http::extract::query_pairs;
 use crate::http::operation::{Access, OperationDoc, RateClass};
+use crate::http::rate::{Policy, Tightest};
 use crate::http::{SESSION_MODE, answer, csrf, session_cookie_name};
 use crate::idempotency;
-use crate::limits::{Decision, Quota};
 use crate::platform::{HttpSettings, LimitSettings};
 use crate::ports::Credential;
 
@@ -28,8 +30,8 @@ pub(crate) struct Guard {
     app: App,
     doc: OperationDoc,
     is_limited: bool,
-    default_quota: Quota,
-    auth_quota: Quota,
+    default: Policy,
+    auth: Policy,
     cors_origins: Vec<String>,
     public_url: String,
 }
@@ -42,8 +44,6 @@ pub(crate) struct Route(pub(crate) &'static str);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NoCompression;
 
-const MINUTE: Duration = Duration::from_secs(60);
-
 impl Guard {
     pub(crate) fn new(app: &App, doc: &OperationDoc) -> Guard {
         let limits = app.settings::<LimitSettings>();
@@ -51,22 +51,57 @@ impl Guard {
             app: app.clone(),
             doc: doc.clone(),
             is_limited: limits.enabled && doc.rate != RateClass::Unlimited,
-            default_quota: Quota { name: "default", burst: limits.default_per_minute, window: MINUTE },
-            auth_quota: Quota { name: "auth", burst: limits.auth_per_minute, window: MINUTE },
+            default: Policy::per_minute("default", limits.default_per_minute),
+            auth: Policy::per_minute("auth", limits.auth_per_minute),
             cors_origins: app.settings::<HttpSettings>().cors_origins.clone(),
             public_url: app.public_url(),
         }
     }
+
+    fn count<'g>(&'g self, limits: &mut Tightest<'g>, policy: &'g Policy, key: u64) -> Result<()> {
+        if self.is_limited { limits.count(&self.app, policy, key) } else { Ok(()) }
+    }
 }
 
-/// Guards one operation.
-pub(crate) async fn guard(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
-    let mut limits = Limits::default();
-    let outcome = match admit(&guard, &mut request, &mut limits).await {
-        Ok(ctx) => Ok(proceed(&guard, ctx, request, next).await),
-        Err(error) => Err(error),
+/// Puts a guard before the handler of its operation.
+#[derive(Clone)]
+pub(crate) struct GuardLayer(pub(crate) Arc<Guard>);
+
+impl Layer<Handler> for GuardLayer {
+    type Service = Guarded;
+    fn layer(&self, handler: Handler) -> Guarded {
+        Guarded { guard: self.0.clone(), handler }
+    }
+}
+
+/// A handler behind its guard.
+#[derive(Clone)]
+pub(crate) struct Guarded {
+    guard: Arc<Guard>,
+    handler: Handler,
+}
+
+impl Service<Request> for Guarded {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let (guard, handler) = (self.guard.clone(), self.handler.clone());
+        Box::pin(async move { Ok(guarded(&guard, request, handler).await) })
+    }
+}
+
+async fn guarded(guard: &Guard, mut request: Request, handler: Handler) -> Response {
+    let mut limits = Tightest::default();
+    let mut response = match admit(guard, &mut request, &mut limits).await {
+        Ok(ctx) => proceed(guard, ctx, request, handler).await,
+        Err(error) => error.into_response(),
     };
-    let mut response = outcome.unwrap_or_else(IntoResponse::into_response);
     limits.write(response.headers_mut());
     response.extensions_mut().insert(Route(guard.doc.path));
     if guard.doc.answers_secrets {
@@ -75,45 +110,46 @@ pub(crate) async fn guard(State(guard): State<Arc<Guard>>, mut request: Request,
     response
 }
 
-async fn admit(guard: &Guard, request: &mut Request, limits: &mut Limits) -> Result<Ctx> {
+async fn admit<'g>(guard: &'g Guard, request: &mut Request, limits: &mut Tightest<'g>) -> Result<Ctx> {
     let info = request.extensions().get::<Arc<RequestInfo>>().cloned().ok_or_else(|| INTERNAL.because("The edge is missing."))?;
     let headers = request.headers();
     refuse_unexpected_body(request)?;
     if !guard.doc.is_hidden {
         check_accept(headers)?;
     }
+    let address = guard.app.limiter().key(&limit_key(info.client_address));
     if guard.doc.rate == RateClass::Auth {
-        limits.count(guard, &guard.auth_quota, hash_of(&("auth", limit_key(info.client_address))))?;
+        guard.count(limits, &guard.auth, address)?;
     }
     let credential = credentials(headers, info.is_secure)?;
     prove_origin(guard, request.method(), headers, credential)?;
     let actor = match authenticate(guard, credential, &info).await {
         Ok(actor) => actor,
         Err(error) => {
-            limits.count(guard, &guard.default_quota, hash_of(&limit_key(info.client_address)))?;
+            guard.count(limits, &guard.default, address)?;
             return Err(error);
         }
     };
-    let key = actor.maybe_user_id().map_or_else(|| hash_of(&limit_key(info.client_address)), |user| hash_of(&user.uuid()));
-    limits.count(guard, &guard.default_quota, key)?;
+    let key = actor.maybe_user_id().map_or(address, |user| guard.app.limiter().key(&user));
+    guard.count(limits, &guard.default, key)?;
     allow(guard, &actor)?;
     refuse_unknown_parameters(guard, request.uri().query())?;
     Ok(Ctx::new(guard.app.clone(), actor, info))
 }
 
-async fn proceed(guard: &Guard, ctx: Ctx, mut request: Request, next: Next) -> Response {
+async fn proceed(guard: &Guard, ctx: Ctx, mut request: Request, handler: Handler) -> Response {
     let has_credential = ctx.actor.credential() != CredentialKind::None;
     let if_none_match = request.headers().get(IF_NONE_MATCH).cloned();
-    let (method, path, query) = (request.method().clone(), request.uri().path().to_owned(), request.uri().query().map(str::to_owned));
+    let (method, uri) = (request.method().clone(), request.uri().clone());
     let mut response = if guard.doc.is_idempotent && request.headers().contains_key(idempotency::HEADER) {
-        idempotency::run(ctx, request, next).await
+        idempotency::run(ctx, request, handler).await
     } else {
         request.extensions_mut().insert(ctx);
-        next.run(request).await
+        run(handler, request).await
     };
     finish(guard, &mut response, has_credential);
     if let Some(answer::NextCursor(cursor)) = response.extensions_mut().remove()
-        && let Some((name, value)) = answer::next_link(&path, query.as_deref(), &cursor)
+        && let Some((name, value)) = answer::next_link(uri.path(), uri.query(), &cursor)
     {
         response.headers_mut().insert(name, value);
     }
@@ -121,6 +157,14 @@ async fn proceed(guard: &Guard, ctx: Ctx, mut request: Request, next: Next) -> R
         return not_modified(response, if_none_match.as_ref());
     }
     response
+}
+
+/// Runs the handler itself.
+pub(crate) async fn run(mut handler: Handler, request: Request) -> Response {
+    match handler.call(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
 }
 
 fn finish(guard: &Guard, response: &mut Response, has_credential: bool) {
@@ -231,41 +275,5 @@ fn allow(guard: &Guard, actor: &Actor) -> Result<()> {
         Access::Public => Ok(()),
         Access::Authenticated => actor.identity().map(|_| ()),
         Access::Permission(permission) => actor.require(permission),
-    }
-}
-
-fn hash_of(value: &impl Hash) -> u64 {
-    static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-    let mut hasher = KEYS.build_hasher();
-    value.hash(&mut hasher);
-    hasher.finish()
-}
-
-/// The limit decisions of one request, for the `RateLimit` headers.
-#[derive(Default)]
-struct Limits(Vec<(Quota, Decision)>);
-
-impl Limits {
-    fn count(&mut self, guard: &Guard, quota: &Quota, key: u64) -> Result<()> {
-        if !guard.is_limited {
-            return Ok(());
-        }
-        let decision = guard.app.limiter().check(quota, key, guard.app.clock().now());
-        let (is_allowed, wait) = (decision.allowed, decision.retry_after_secs);
-        self.0.push((quota.clone(), decision));
-        if is_allowed {
-            return Ok(());
-        }
-        Err(RATE_LIMITED.error().retry_after(wait).with_member("violated_policies", serde_json::json!([quota.name])))
-    }
-
-    /// Tells the tightest policy.
-    fn write(&self, headers: &mut HeaderMap) {
-        let Some((quota, decision)) = self.0.iter().min_by_key(|(_, decision)| decision.remaining) else { return };
-        for (name, value) in decision.headers(quota) {
-            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-                headers.insert(name, value);
-            }
-        }
     }
 }

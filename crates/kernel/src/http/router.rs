@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Method};
+use tower::Layer as _;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate};
 use tower_http::compression::{CompressionLayer, CompressionLevel};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::app::App;
 use crate::error::NOT_FOUND;
-use crate::http::edge::{Edge, edge, other_method};
-use crate::http::guard::{Guard, NoCompression, guard};
+use crate::http::edge::{Edge, EdgeService, other_method};
+use crate::http::guard::{Guard, GuardLayer, NoCompression};
 use crate::http::{Operation, REQUEST_ID};
 use crate::platform::HttpSettings;
 
@@ -28,17 +28,19 @@ pub fn router(app: &App) -> Router {
         let mut methods = axum::routing::MethodRouter::new();
         for operation in operations {
             let state = Arc::new(Guard::new(app, operation.doc()));
-            methods = methods.merge(operation.handler().layer(from_fn_with_state(state, guard)));
+            methods = methods.merge(operation.handler().layer(GuardLayer(state)));
         }
         let methods = methods.fallback(move |request: Request| async move { other_method(request.method(), allowed) });
         router = router.route(path, methods);
     }
-    let router = router.fallback(|| async { NOT_FOUND.error().into_response() }).layer(compression());
-    let router = match cors(&app.settings::<HttpSettings>().cors_origins) {
-        Some(cors) => router.layer(cors),
-        None => router,
-    };
-    router.layer(from_fn_with_state(Arc::new(Edge::new(app)), edge)).with_state(app.clone())
+    let router: Router = router.fallback(|| async { NOT_FOUND.error().into_response() }).with_state(app.clone());
+    // Around the router as a whole: a layer on a router is cloned and boxed once more for every route.
+    let edge = Arc::new(Edge::new(app));
+    let compressed = compression().layer(router);
+    match cors(&app.settings::<HttpSettings>().cors_origins) {
+        Some(cors) => Router::new().fallback_service(EdgeService::new(edge, cors.layer(compressed))),
+        None => Router::new().fallback_service(EdgeService::new(edge, compressed)),
+    }
 }
 
 /// The first segment of every route; no short link may take one of them.

@@ -10,8 +10,8 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use axum::routing::Route;
 use http::header::{CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderName, HeaderValue, StatusCode};
 use http_body_util::BodyExt as _;
@@ -68,14 +68,14 @@ struct StoredAnswer {
 }
 
 /// Runs the request once per key, and replays its answer afterwards.
-pub(crate) async fn run(ctx: Ctx, request: Request, next: Next) -> Response {
-    match run_once(ctx, request, next).await {
+pub(crate) async fn run(ctx: Ctx, request: Request, handler: Route) -> Response {
+    match run_once(ctx, request, handler).await {
         Ok(response) => response,
         Err(error) => error.into_response(),
     }
 }
 
-async fn run_once(ctx: Ctx, request: Request, next: Next) -> Result<Response> {
+async fn run_once(ctx: Ctx, request: Request, handler: Route) -> Result<Response> {
     let key = key_of(&ctx, &request)?;
     let (parts, body) = request.into_parts();
     let limit = ctx.settings::<HttpSettings>().max_body.as_usize();
@@ -93,7 +93,7 @@ async fn run_once(ctx: Ctx, request: Request, next: Next) -> Result<Response> {
     }
     let mut request = Request::from_parts(parts, axum::body::Body::from(bytes));
     request.extensions_mut().insert(ctx.clone().with_claim(claim.clone()));
-    let response = next.run(request).await;
+    let response = crate::http::run_handler(handler, request).await;
     match response.extensions().get::<Arc<Error>>() {
         // A twin on another node committed first: its answer is ours.
         Some(error) if error.is(&IDEMPOTENCY_KEY_IN_USE) => match replay(&ctx, &claim).await? {

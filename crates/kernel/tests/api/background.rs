@@ -156,7 +156,13 @@ async fn mail_goes_through_smtp_and_its_content_is_forgotten() {
     assert_eq!(app.mails().await[0].text, "", "the content is gone once the mail has left");
     let messages = sink.messages();
     assert_eq!(messages.len(), 1);
-    for expected in ["From: \"Notes\" <notes@example.com>", "To: ada@example.com", "Subject: A note for Ada & Bob", "Hello Ada & Bob\n.\nRead it.", "Ada &amp; Bob"] {
+    for expected in [
+        "From: \"Notes\" <notes@example.com>",
+        "To: ada@example.com",
+        "Subject: A note for Ada & Bob",
+        "Hello Ada & Bob\n.\nRead it.",
+        "Ada &amp; Bob",
+    ] {
         let is_there = messages[0].contains(expected) || messages[0].contains(&expected.replace("\"Notes\"", "Notes"));
         assert!(is_there, "{expected:?} is not in\n{}", messages[0]);
     }

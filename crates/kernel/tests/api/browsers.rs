@@ -58,7 +58,9 @@ async fn ses6_a_cookie_changes_something_only_from_our_own_site() {
     ] {
         post(proven).await.expect(201);
     }
-    for forged in [&[][..], &[("Sec-Fetch-Site", "cross-site")], &[("Origin", "https://evil.example"), ("X-CSRF", "1")], &[("Origin", "null")]] {
+    for forged in
+        [&[][..], &[("Sec-Fetch-Site", "cross-site")], &[("Origin", "https://evil.example"), ("X-CSRF", "1")], &[("Origin", "null")]]
+    {
         post(forged).await.expect(403).problem("csrf_failed");
     }
     app.get("/api/v1/note-owner").header("Cookie", "sid=ada/").header("Origin", "https://evil.example").await.expect(200);

@@ -37,7 +37,8 @@ async fn a_client_that_does_not_finish_its_head_is_hung_up_on() {
 async fn a_body_that_does_not_come_ends_with_the_request() {
     let app = app_with(&[("http.request_timeout", "200ms")]).await;
     let mut stream = TcpStream::connect(app.address()).await.unwrap();
-    let head = "POST /api/v1/notes HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\nConnection: close\r\n\r\n{";
+    let head =
+        "POST /api/v1/notes HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\nConnection: close\r\n\r\n{";
     stream.write_all(head.as_bytes()).await.unwrap();
     let text = until_closed(&mut stream).await;
     assert!(text.starts_with("HTTP/1.1 408") && text.contains("request_timeout"), "{text}");
@@ -88,19 +89,14 @@ async fn a_running_request_ends_before_the_server_does() {
 
 #[tokio::test]
 async fn a_request_that_does_not_end_is_cut_off_after_the_grace() {
-    let app = app().await;
+    let app = app_with(&[("http.shutdown_grace", "100ms")]).await;
     let switches = app.kernel().state::<Arc<Switches>>().clone();
-    let client = reqwest_like(&app);
-    let mut stream = client.await;
-    switches.started.notified().await;
-    app.kernel().stop(Duration::from_millis(100)).await;
-    assert_eq!(until_closed(&mut stream).await, "");
-}
-
-async fn reqwest_like(app: &testkit::TestApp) -> TcpStream {
     let mut stream = TcpStream::connect(app.address()).await.unwrap();
     stream.write_all(b"GET /api/v1/note-wait HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-    stream
+    switches.started.notified().await;
+    app.kernel().announce_stop();
+    assert_eq!(until_closed(&mut stream).await, "");
+    app.kernel().stop(Duration::from_secs(10)).await;
 }
 
 #[tokio::test]

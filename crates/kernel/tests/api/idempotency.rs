@@ -145,7 +145,8 @@ async fn dat1_a_stored_answer_is_sealed_and_forgotten_after_a_day() {
     let app = app().await;
     create(&app, KEY, "a title that only the note itself may show").await.expect(201);
     let dump = app.kernel().db().dump_text().unwrap();
-    let places: Vec<&str> = dump.iter().filter(|(_, value)| format!("{value:?}").contains("only the note itself")).map(|(place, _)| place.as_str()).collect();
+    let places: Vec<&str> =
+        dump.iter().filter(|(_, value)| format!("{value:?}").contains("only the note itself")).map(|(place, _)| place.as_str()).collect();
     assert_eq!(places, ["notes.title"]);
     app.run_jobs().await;
     app.advance(std::time::Duration::from_secs(26 * 3600));

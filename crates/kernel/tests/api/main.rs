@@ -1,5 +1,7 @@
 //! The kernel through the front door: a module of notes, real connections, every answer compared with the OpenAPI document.
 
+#![expect(clippy::unwrap_used, reason = "also the helpers of tests may fail a test")]
+
 mod background;
 mod bad_input;
 mod browsers;

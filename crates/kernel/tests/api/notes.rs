@@ -74,9 +74,10 @@ pub(crate) struct NewNote {
     #[serde(default)]
     #[schema(minimum = 0, maximum = 1000)]
     position: i64,
-    /// Whose it is, as an example of something nested.
+    /// Anything nested; it is not kept.
+    #[serde(rename = "extra")]
     #[schema(value_type = Option<Object>)]
-    extra: Option<serde_json::Value>,
+    _extra: Option<serde_json::Value>,
 }
 
 /// What to change about a note.
@@ -209,7 +210,11 @@ fn operations() -> Vec<Operation> {
             .summary("Look at the notes of everybody")
             .describe("For auditors.")
             .requires(&AUDIT),
-        Operation::get("/api/v1/note-owner", "getNoteOwner", owner).tag("Notes").summary("Who am I").describe("Needs a login.").authenticated(),
+        Operation::get("/api/v1/note-owner", "getNoteOwner", owner)
+            .tag("Notes")
+            .summary("Who am I")
+            .describe("Needs a login.")
+            .authenticated(),
         Operation::post("/api/v1/note-logins", "createNoteLogin", login)
             .tag("Notes")
             .summary("As a login would be")
@@ -221,7 +226,11 @@ fn operations() -> Vec<Operation> {
             .public(),
         Operation::get("/api/v1/note-panic", "getNotePanic", panic).tag("Notes").summary("Panics").describe(all).public(),
         Operation::get("/api/v1/note-wait", "getNoteWait", wait).tag("Notes").summary("Waits").describe(all).public(),
-        Operation::post("/api/v1/note-waits", "createNoteWait", wait_to_make).tag("Notes").summary("Waits, then writes").describe(all).public(),
+        Operation::post("/api/v1/note-waits", "createNoteWait", wait_to_make)
+            .tag("Notes")
+            .summary("Waits, then writes")
+            .describe(all)
+            .public(),
         Operation::get("/api/v1/note-text", "getNoteText", long).tag("Notes").summary("A long text").describe(all).public(),
         Operation::get("/api/v1/note-secret", "getNoteSecret", long)
             .tag("Notes")
