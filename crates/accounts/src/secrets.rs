@@ -200,6 +200,7 @@ impl utoipa::PartialSchema for Password {
             .schema_type(SchemaType::Type(Type::String))
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
             .max_length(Some(crate::passwords::policy::MAX_BYTES))
+            .description(Some("A password, as it was typed."))
             .into()
     }
 }

@@ -34,6 +34,7 @@ pub struct TestApp {
     node: Node,
     modules: Vec<Arc<dyn Module>>,
     settings: Vec<(String, String)>,
+    events_at_start: usize,
     // Dropped last, when nothing uses it any more.
     database: TestDatabase,
 }
@@ -83,7 +84,9 @@ impl Builder {
         let (clock, random) = (Clock::manual(START.parse().expect("a time")), Random::seeded(1));
         let parts =
             Parts { plan, source: source_of(&settings), db: database.db().clone(), keyring: Keyring::generate(&random), clock, random };
-        TestApp { node: Node::start(parts).await, modules, settings, database }
+        let mut app = TestApp { node: Node::start(parts).await, modules, settings, events_at_start: 0, database };
+        app.events_at_start = app.events().await.len();
+        app
     }
 }
 
@@ -170,13 +173,14 @@ impl TestApp {
         mails.iter().rfind(|mail| mail.to == address).cloned().unwrap_or_else(|| panic!("no mail went to {address}, only to {all:?}"))
     }
 
-    /// Every event so far, oldest first: its name and its payload.
+    /// Every event since the start of the app, oldest first: its name and its payload.
     pub async fn events(&self) -> Vec<(String, Value)> {
         let rows = self.kernel().db().read(store::events).await.expect("events can be read");
-        rows.into_iter().map(|(name, data)| (name, serde_json::from_str(&data).expect("a payload is JSON"))).collect()
+        let since_start = rows.into_iter().skip(self.events_at_start);
+        since_start.map(|(name, data)| (name, serde_json::from_str(&data).expect("a payload is JSON"))).collect()
     }
 
-    /// The names of all events so far, oldest first.
+    /// The names of all events since the start of the app, oldest first.
     pub async fn event_names(&self) -> Vec<String> {
         self.events().await.into_iter().map(|(name, _)| name).collect()
     }

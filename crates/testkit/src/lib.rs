@@ -17,6 +17,7 @@
 
 mod app;
 mod checker;
+mod document;
 mod doorman;
 mod mail;
 mod node;
@@ -26,6 +27,7 @@ mod smtp;
 mod store;
 
 pub use app::{Builder, TestApp};
+pub use document::DocumentedOperation;
 pub use doorman::Doorman;
 pub use mail::{Mail, code_in, token_in};
 pub use node::Node;

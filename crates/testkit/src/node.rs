@@ -11,7 +11,7 @@ use kernel::settings::Source;
 use kernel::{App, Clock, Launch, Plan, Random};
 use reqwest::Method;
 
-use crate::checker::{Checker, compile};
+use crate::checker::Checker;
 use crate::request::{Request, Target};
 
 /// What a node is started from.
@@ -99,14 +99,6 @@ impl Node {
     /// The OpenAPI document that answers are compared with.
     pub fn document(&self) -> &serde_json::Value {
         self.target.checker.document()
-    }
-
-    /// What a schema of the document does not allow about `value`; empty when it is fine.
-    pub fn schema_errors(&self, schema: &serde_json::Value, value: &serde_json::Value) -> Vec<String> {
-        match compile(self.document(), schema) {
-            Ok(validator) => validator.iter_errors(value).map(|error| format!("{} {error}", error.instance_path())).collect(),
-            Err(error) => vec![error],
-        }
     }
 }
 

@@ -35,7 +35,12 @@ impl TestApp {
 
     /// A new account with this address: signs up, takes the link from the mail, completes.
     pub async fn member(&self, email: &str) -> Person {
-        let begun = self.post("/api/v1/auth/signup").json(&json!({ "email": email, "password": PASSWORD })).await.expect(202);
+        let begun = self
+            .post("/api/v1/auth/signup")
+            .header("X-Session-Mode", "token")
+            .json(&json!({ "email": email, "password": PASSWORD }))
+            .await
+            .expect(202);
         let mail = self.last_mail_to(email).await;
         let body = json!({ "token": token_in(&mail), "signup_token": begun.text("/signup_token") });
         let done = self.post("/api/v1/auth/signup/complete").header("X-Session-Mode", "token").json(&body).await.expect(201);

@@ -93,7 +93,7 @@ impl Banner {
         }
         text += &format!("  API      {}/api/openapi.json\n  data     {data}\n  mail     {mail}\n", app.public_url());
         notices.iter().for_each(|line| text += &format!("{line}\n"));
-        text
+        text + "Ctrl-C stops it.\n"
     }
 }
 

@@ -5,6 +5,7 @@ mod store;
 use std::process::ExitCode;
 
 use store::Wish;
+use undercroft::accounts::Accounts;
 use undercroft::http::{Body, Created, List, Operation};
 use undercroft::{App, Ctx, Module, Parts, Permission, Result, event, page::Page};
 
@@ -61,7 +62,7 @@ impl Module for Wishes {
 }
 
 fn main() -> ExitCode {
-    undercroft::run(App::builder().module(Wishes))
+    undercroft::run(App::builder().module(Accounts::new()).module(Wishes))
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! The example, tried: everybody may wish, and only whoever has the permission reads wishes.
 
 use serde_json::json;
-use testkit::{Doorman, TestApp};
+use testkit::TestApp;
+use undercroft::accounts::Accounts;
 
 use super::Wishes;
 
 async fn app() -> TestApp {
-    TestApp::builder().module(Doorman).module(Wishes).start().await
+    TestApp::builder().module(Accounts::for_tests()).module(Wishes).start().await
 }
 
 #[tokio::test]
@@ -14,8 +15,7 @@ async fn a_wish_is_kept_and_told() {
     let app = app().await;
     let made = app.post("/api/v1/wishes").json(&json!({"text": "A pony"})).await.expect(201);
     assert_eq!(app.events().await, [("wishes.wish.made".to_owned(), json!({"text": "A pony"}))]);
-    let reader = Doorman::person("ada", &["wishes:wishes:read"]);
-    let list = app.get("/api/v1/wishes").by(&reader).await.expect(200);
+    let list = app.get("/api/v1/wishes").by(&app.owner().await).await.expect(200);
     assert_eq!(list["items"][0], made.body);
 }
 
@@ -23,7 +23,7 @@ async fn a_wish_is_kept_and_told() {
 async fn reading_needs_the_permission() {
     let app = app().await;
     app.get("/api/v1/wishes").await.problem("unauthenticated");
-    app.get("/api/v1/wishes").by(&Doorman::person("bob", &["wishes:wishes:write"])).await.problem("forbidden");
+    app.get("/api/v1/wishes").by(&app.member("bob@example.com").await).await.problem("forbidden");
 }
 
 #[tokio::test]

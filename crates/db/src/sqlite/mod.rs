@@ -190,8 +190,8 @@ impl Opener {
              PRAGMA foreign_keys = ON;
              PRAGMA case_sensitive_like = ON;
              PRAGMA temp_store = MEMORY;
-             PRAGMA mmap_size = 67108864;
-             PRAGMA cache_size = -4096;
+             PRAGMA mmap_size = 0;
+             PRAGMA cache_size = -8192;
              PRAGMA cell_size_check = ON;
              PRAGMA wal_autocheckpoint = 0;
              PRAGMA journal_size_limit = 67108864;"

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::Route;
-use http::header::{CONTENT_TYPE, ETAG, LOCATION};
+use http::header::{CONTENT_TYPE, ETAG, IF_MATCH, LOCATION};
 use http::{HeaderName, HeaderValue, StatusCode};
 use http_body_util::BodyExt as _;
 use serde::{Deserialize, Serialize};
@@ -84,7 +84,7 @@ async fn run_once(ctx: Ctx, request: Request, handler: Route) -> Result<Response
         Err(error) if error.is::<http_body_util::LengthLimitError>() => return Err(PAYLOAD_TOO_LARGE.error()),
         Err(_) => return Err(MALFORMED_REQUEST.because("The body ended before its announced length.")),
     };
-    let claim = Claim { key_hash: scope(&ctx, &parts, &key), fingerprint: Sha256::digest(&bytes).into() };
+    let claim = Claim { key_hash: scope(&ctx, &parts, &key), fingerprint: fingerprint(&parts, &bytes) };
     let Some(_turn) = ctx.state::<Running>().enter(claim.key_hash) else {
         return Err(IDEMPOTENCY_KEY_IN_USE.error().retry_after(1));
     };
@@ -103,6 +103,17 @@ async fn run_once(ctx: Ctx, request: Request, handler: Route) -> Result<Response
         Some(_) => Ok(response),
         None => remember(&ctx, &claim, response).await,
     }
+}
+
+/// What makes two requests the same: query, precondition and body.
+fn fingerprint(parts: &http::request::Parts, body: &[u8]) -> [u8; 32] {
+    let precondition = parts.headers.get(IF_MATCH).map_or(&[][..], HeaderValue::as_bytes);
+    let mut digest = Sha256::new();
+    for part in [parts.uri.query().unwrap_or("").as_bytes(), precondition, body] {
+        digest.update((part.len() as u64).to_le_bytes());
+        digest.update(part);
+    }
+    digest.finalize().into()
 }
 
 fn key_of(ctx: &Ctx, request: &Request) -> Result<String> {

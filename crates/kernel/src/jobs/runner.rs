@@ -124,9 +124,14 @@ async fn claim(app: &App, limit: usize) -> Result<Vec<Claimed>> {
     let rows = app
         .db()
         .write(move |tx| {
-            let rows = store::due(tx, now, limit)?;
+            let mut rows = store::due(tx, now, limit)?;
             for row in &rows {
                 store::claim(tx, row.id, lease, now + LEASE)?;
+            }
+            // A job that ends its runner never reaches `settle`; it would come back for ever.
+            for row in rows.extract_if(.., |row| row.attempts >= MAX_ATTEMPTS) {
+                tracing::error!(job.id = %row.id, job.kind = row.kind, "gave up job {}: each of its runners ended before it did", row.kind);
+                store::bury(tx, row.id, lease, "each of its runners ended before it did")?;
             }
             Ok::<_, Error>(rows)
         })

@@ -8,9 +8,8 @@ use crate::ctx::Ctx;
 use crate::error::{NOT_FOUND, Result};
 use crate::http::{Json, List, Operation, Path, Query};
 use crate::id::Id;
-use crate::messages::store::{self, StoredMessage};
-use crate::messages::{Channel, Message};
-use crate::page::{CursorScope, CursorValue, Page, PageRequest, decode_cursor, encode_cursor};
+use crate::messages::{Channel, Message, StoredMessage, service};
+use crate::page::PageRequest;
 use crate::time::Timestamp;
 
 /// Who may read the development mailbox.
@@ -100,31 +99,10 @@ struct MessageFilter {
 
 async fn list(ctx: Ctx, Query(filter): Query<MessageFilter>) -> Result<List<MessageView>> {
     let request = PageRequest::new(filter.limit, filter.cursor);
-    let principal = ctx.actor.label();
-    let recipient = filter.recipient.unwrap_or_default();
-    let scope = CursorScope { operation: "listMessages", filter: &recipient, sort: "-created_at", locale: "", principal: &principal };
-    let after = request.cursor.as_deref().map(|cursor| position(&ctx, &scope, cursor)).transpose()?;
-    let (app, to, limit) = (ctx.app.clone(), (!recipient.is_empty()).then(|| recipient.clone()), request.limit);
-    let found = ctx.read(move |c| store::newest(c, &app, after, to.as_deref(), limit + 1)).await?;
-    let page = Page::of_rows(found, limit, |last| {
-        let values = [CursorValue::Int(last.created_at.as_millis()), CursorValue::Bytes(last.id.uuid().as_bytes().to_vec())];
-        encode_cursor(ctx.app.keyring(), &scope, &values)
-    });
+    let page = service::list(&ctx, request, filter.recipient.unwrap_or_default()).await?;
     Ok(List(page.map(MessageView::from)))
 }
 
-fn position(ctx: &Ctx, scope: &CursorScope<'_>, cursor: &str) -> Result<(Timestamp, Id<Message>)> {
-    match decode_cursor(ctx.app.keyring(), scope, cursor)?.as_slice() {
-        [CursorValue::Int(at), CursorValue::Bytes(id)] => {
-            let id = uuid::Uuid::from_slice(id).map_err(|_| crate::error::CURSOR_INVALID.error())?;
-            Ok((Timestamp::from_millis(*at), Id::from_uuid(id)))
-        }
-        _ => Err(crate::error::CURSOR_INVALID.error()),
-    }
-}
-
 async fn get(ctx: Ctx, Path(id): Path<Id<Message>>) -> Result<Json<MessageView>> {
-    let app = ctx.app.clone();
-    let message = ctx.read(move |c| store::find(c, &app, id)).await?.ok_or(&NOT_FOUND)?;
-    Ok(Json(message.into()))
+    Ok(Json(service::get(&ctx, id).await?.into()))
 }

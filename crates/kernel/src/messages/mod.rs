@@ -2,6 +2,7 @@
 
 mod http;
 mod mailer;
+mod service;
 pub(crate) mod store;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use crate::jobs::Job;
 use crate::templates::RenderedMail;
 
 pub(crate) use http::{READ_MESSAGES, operations};
+pub(crate) use store::StoredMessage;
 pub use mailer::{MailSettings, Mailer, Transport};
 
 /// The texts of a mail in one language. Subject and text are plain; `html` is escaped.

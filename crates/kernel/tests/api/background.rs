@@ -75,6 +75,26 @@ async fn a_job_whose_runner_died_is_taken_over_when_its_lease_ends() {
 }
 
 #[tokio::test]
+async fn a_job_that_ends_every_runner_is_given_up() {
+    let app = app().await;
+    let twin = app.twin().await;
+    switches(&twin).hangs.store(true, Ordering::Relaxed);
+    enqueue(&app).await;
+    let signs = switches(&twin);
+    for _ in 0..kernel::jobs::MAX_ATTEMPTS {
+        tokio::select! {
+            _ = twin.kernel().run_due_jobs() => panic!("the job hangs"),
+            () = signs.started.notified() => {}
+        }
+        app.advance(Duration::from_secs(61));
+    }
+    app.run_jobs().await;
+    let counts = app.kernel().job_counts().await.unwrap();
+    assert_eq!((counts.waiting, counts.dead, marks(&app, "work").await), (0, 1, 0));
+    app.forget_jobs().await;
+}
+
+#[tokio::test]
 async fn a_job_is_done_once_when_two_runners_look_for_it() {
     let app = app().await;
     let twin = app.twin().await;

@@ -117,7 +117,7 @@ async fn r64_a_request_keeps_a_good_id_and_gets_one_otherwise() {
     assert_eq!(app.get("/api/v1/notes").header("X-Request-Id", "trace_0001").await.header("x-request-id"), "trace_0001");
     for bad in ["short", "with space", &"x".repeat(65), "semi;colon"] {
         let given = app.get("/api/v1/notes").header("X-Request-Id", bad).await.header("x-request-id").to_owned();
-        assert!(given != bad && given.len() == 12, "{given}");
+        assert!(given != bad && (8..=64).contains(&given.len()), "{given}");
     }
 }
 

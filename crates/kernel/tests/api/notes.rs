@@ -265,6 +265,10 @@ fn find(c: &mut db::Conn, id: Id<Note>) -> Result<Note, db::Error> {
     c.one("SELECT id, title, body, position, version, created_at FROM notes WHERE id = ?", db::params![id])
 }
 
+fn find_to_change(tx: &mut db::Tx<'_>, id: Id<Note>) -> Result<Note, db::Error> {
+    tx.one("SELECT id, title, body, position, version, created_at FROM notes WHERE id = ? {for_update}", db::params![id])
+}
+
 async fn get(ctx: Ctx, Path(id): Path<Id<Note>>) -> Result<Etag<Json<Note>>> {
     let note = ctx.read(move |c| Ok(find(c, id)?)).await?;
     Ok(Etag { version: note.version, answer: Json(note) })
@@ -273,7 +277,8 @@ async fn get(ctx: Ctx, Path(id): Path<Id<Note>>) -> Result<Etag<Json<Note>>> {
 async fn update(ctx: Ctx, Path(id): Path<Id<Note>>, if_match: IfMatch, Body(patch): Body<NotePatch>) -> Result<Etag<Json<Note>>> {
     let note = ctx
         .write(move |tx| {
-            let mut note = find(tx, id)?;
+            // The row is locked: without a precondition every writer's change counts, one after the other.
+            let mut note = find_to_change(tx, id)?;
             let expected = if_match.expected(note.version)?;
             note.title = patch.title.clone().unwrap_or(note.title);
             note.body = patch.body.clone().unwrap_or(note.body);
@@ -359,9 +364,8 @@ async fn long(_: Ctx) -> Result<Json<Text>> {
 
 /// Counts one more of something; the count is how a test sees what ran.
 fn mark(tx: &mut Tx<'_, '_>, name: &str) -> Result<()> {
-    if tx.execute("UPDATE notes_marks SET count = count + 1 WHERE name = ?", db::params![name])? == 0 {
-        tx.execute("INSERT INTO notes_marks (name, count) VALUES (?, 1)", db::params![name])?;
-    }
+    tx.insert_ignore("INSERT INTO notes_marks (name, count) VALUES (?, 0)", db::params![name])?;
+    tx.execute("UPDATE notes_marks SET count = count + 1 WHERE name = ?", db::params![name])?;
     Ok(())
 }
 

@@ -1,0 +1,174 @@
+//! Guessing gets slower and slower, and never locks anybody out for good (LOG-1, LOG-3, LOG-6).
+
+use std::time::Duration;
+
+use db::Value;
+use testkit::{PASSWORD, TestApp, TestResponse};
+
+use crate::support::*;
+
+/// Fails once more for this name, after waiting as long as was asked.
+async fn fail_again(app: &TestApp, name: &str) -> TestResponse {
+    let answer = log_in(app, name, WRONG).await;
+    if answer.status != 429 {
+        return answer;
+    }
+    let wait: u64 = answer.header("retry-after").parse().unwrap_or_else(|_| panic!("{answer}"));
+    app.advance(Duration::from_secs(wait));
+    log_in(app, name, WRONG).await
+}
+
+#[tokio::test]
+async fn log1_after_five_failures_waits_double_up_to_a_quarter_of_an_hour() {
+    let app = app().await;
+    app.member(ADA).await;
+    for _ in 0..5 {
+        log_in(&app, ADA, WRONG).await.expect(401).problem("invalid_credentials");
+    }
+    let mut waits = Vec::new();
+    for _ in 0..13 {
+        let refused = log_in(&app, ADA, PASSWORD).await.expect(429).problem("rate_limited");
+        let wait: u64 = refused.header("retry-after").parse().unwrap();
+        app.advance(Duration::from_millis(wait * 1000 - 1));
+        log_in(&app, ADA, PASSWORD).await.expect(429);
+        app.advance(Duration::from_millis(1));
+        log_in(&app, ADA, WRONG).await.expect(401);
+        waits.push(wait);
+    }
+    assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900]);
+}
+
+#[tokio::test]
+async fn log1_a_success_clears_the_failures() {
+    let app = app().await;
+    app.member(ADA).await;
+    for _ in 0..3 {
+        for _ in 0..5 {
+            log_in(&app, ADA, WRONG).await.expect(401);
+        }
+        app.advance(SECOND);
+        log_in(&app, ADA, PASSWORD).await.expect(200);
+    }
+    log_in(&app, ADA, WRONG).await.expect(401);
+}
+
+#[tokio::test]
+async fn log1_after_a_hundred_failures_only_the_mailbox_helps() {
+    let app = app().await;
+    app.member(ADA).await;
+    for name in [ADA, "nobody@example.com"] {
+        for _ in 0..100 {
+            fail_again(&app, name).await.expect(401);
+        }
+        app.advance(15 * MINUTE);
+        for password in [WRONG, PASSWORD] {
+            let refused = log_in(&app, name, password).await.expect(403).problem("challenge_required");
+            assert_eq!(refused["methods"], serde_json::json!(["password_reset"]), "{name}");
+        }
+    }
+    let token = reset_token(&app, ADA).await;
+    reset(&app, &token, OTHER).await.expect(204);
+    log_in(&app, ADA, OTHER).await.expect(200);
+    app.run_jobs().await;
+}
+
+#[tokio::test]
+async fn log1_a_reset_clears_every_name_of_the_owner() {
+    let app = app().await;
+    let ada = app.member(ADA).await;
+    app.patch("/api/v1/me").by(&ada).json(&serde_json::json!({ "username": "countess" })).await.expect(200);
+    for _ in 0..5 {
+        log_in(&app, ADA, WRONG).await.expect(401);
+        log_in(&app, "Countess", WRONG).await.expect(401);
+    }
+    log_in(&app, "countess", PASSWORD).await.expect(429);
+    let token = reset_token(&app, ADA).await;
+    reset(&app, &token, OTHER).await.expect(204);
+    log_in(&app, ADA, OTHER).await.expect(200);
+    log_in(&app, "countess", OTHER).await.expect(200);
+    app.run_jobs().await;
+}
+
+#[tokio::test]
+async fn log1_failures_are_forgotten_after_a_day() {
+    let app = app().await;
+    app.member(ADA).await;
+    for _ in 0..100 {
+        fail_again(&app, ADA).await.expect(401);
+    }
+    app.run_jobs().await;
+    app.advance(DAY + HOUR);
+    app.run_jobs().await;
+    log_in(&app, ADA, PASSWORD).await.expect(200);
+}
+
+#[tokio::test]
+async fn log1_a_burst_gets_no_more_guesses_than_a_sequence_once_waits_began() {
+    let app = app().await;
+    app.member(ADA).await;
+    for _ in 0..5 {
+        log_in(&app, ADA, WRONG).await.expect(401);
+    }
+    app.advance(SECOND);
+    let answers = at_once((0..50).map(|_| log_in(&app, ADA, WRONG))).await;
+    assert_eq!((count(&answers, 401), count(&answers, 429)), (1, 49));
+}
+
+#[tokio::test]
+async fn log1_the_free_failures_are_a_setting() {
+    let app = app_with(&[("accounts.limits.free_failures", "1"), ("accounts.limits.max_wait", "3s")]).await;
+    log_in(&app, ADA, WRONG).await.expect(401);
+    for wait in ["1", "2", "3", "3"] {
+        let refused = log_in(&app, ADA, WRONG).await.expect(429);
+        assert_eq!(refused.header("retry-after"), wait);
+        fail_again(&app, ADA).await.expect(401);
+    }
+}
+
+#[tokio::test]
+async fn log3_a_made_up_forwarding_header_changes_nothing() {
+    let app = app_with(&[("limits.auth_per_minute", "3")]).await;
+    let from = |number: usize| {
+        let address = format!("203.0.113.{number}");
+        log_in(&app, "nobody", WRONG).header("X-Forwarded-For", &address).header("Forwarded", &format!("for={address}")).header("X-Real-IP", &address)
+    };
+    for number in 0..3 {
+        from(number).await.expect(401);
+    }
+    let refused = from(4).await.expect(429).problem("rate_limited");
+    assert_eq!(refused["violated_policies"], serde_json::json!(["auth"]));
+}
+
+#[tokio::test]
+async fn log3_behind_a_trusted_proxy_each_client_has_a_limit_of_its_own() {
+    let app = app_with(&[("limits.auth_per_minute", "3"), ("http.trusted_proxies", "loopback")]).await;
+    let from = |address: &str| log_in(&app, "nobody", WRONG).header("X-Forwarded-For", address);
+    for _ in 0..3 {
+        from("203.0.113.1").await.expect(401);
+    }
+    from("203.0.113.1").await.expect(429);
+    // Walked from the right: what the client wrote itself stands further left.
+    from("203.0.113.99, 203.0.113.1").await.expect(429);
+    from("203.0.113.2").await.expect(401);
+    from("2001:db8:1:2::1").await.expect(401);
+}
+
+#[tokio::test]
+async fn log6_every_attempt_is_audited_and_an_unknown_name_only_as_a_keyed_hash() {
+    let app = app().await;
+    let ada = client(&app, ADA).await;
+    let before = app.audit().await.len();
+    let typed_into_the_wrong_field = "my secret password 12345";
+    log_in(&app, ADA, WRONG).await.expect(401);
+    log_in(&app, typed_into_the_wrong_field, WRONG).await.expect(401);
+    log_in(&app, ADA, PASSWORD).await.expect(200);
+    let rows = app.audit().await.split_off(before);
+    let subject = Some(format!("user:{}", ada.user_id));
+    assert_eq!(rows.len(), 3, "{rows:?}");
+    assert_eq!((rows[0].0.as_str(), &rows[0].1, rows[0].2.as_str()), ("accounts.session.start", &subject, "invalid_credentials"));
+    assert_eq!((rows[2].0.as_str(), &rows[2].1, rows[2].2.as_str()), ("accounts.session.start", &subject, "ok"));
+    assert!(rows[1].1.as_deref().is_some_and(|subject| subject.starts_with("name:") && subject.len() > 20), "{rows:?}");
+    let dump = app.kernel().db().dump_text().unwrap();
+    let holds = |value: &Value| matches!(value, Value::Text(text) if text.contains("my secret"));
+    assert!(!dump.iter().any(|(_, value)| holds(value)));
+}

@@ -1,0 +1,71 @@
+//! The line before the hashing threads is short and says so (HSH-2, HSH-5).
+
+use std::time::{Duration, Instant};
+
+use accounts::Accounts;
+use serde_json::json;
+use testkit::{PASSWORD, TestApp};
+
+use crate::support::*;
+
+/// An app with real hashing, one thread and room for one job in line.
+async fn narrow() -> TestApp {
+    let builder = TestApp::builder().module(Accounts::new());
+    builder.setting("accounts.passwords.hash_threads", "1").setting("accounts.passwords.hash_queue", "1").start().await
+}
+
+#[tokio::test]
+async fn hsh2_a_login_beyond_the_line_is_told_to_come_back() {
+    let app = narrow().await;
+    app.member(ADA).await;
+    let answers = at_once((0..30).map(|number| log_in(&app, &format!("nobody-{number}"), WRONG))).await;
+    let (refused, checked) = (count(&answers, 503), count(&answers, 401));
+    assert!(refused > 0 && checked > 0 && refused + checked == 30, "{refused} refused, {checked} checked");
+    for busy in answers.into_iter().filter(|answer| answer.status == 503) {
+        let seconds: u64 = busy.problem("hasher_busy").header("retry-after").parse().unwrap();
+        assert!(seconds >= 1);
+    }
+    log_in(&app, ADA, PASSWORD).await.expect(200);
+}
+
+#[tokio::test]
+async fn hsh2_every_door_that_hashes_can_be_busy() {
+    let app = narrow().await;
+    let ada = client(&app, ADA).await;
+    let bob = pending_of(&app, BOB).await;
+    let token = reset_token(&app, ADA).await;
+    let owner = owner_token(&app).await;
+    let crowd = (0..20).map(|number| log_in(&app, &format!("nobody-{number}"), WRONG));
+    let doors = [
+        app.post("/api/v1/auth/signup").header("X-CSRF", "1").json(&json!({ "email": "eve@example.com", "password": PASSWORD })),
+        complete(&app, &json!({ "token": bob.token, "signup_token": bob.handle, "password": PASSWORD })),
+        reset(&app, &token, OTHER),
+        make_owner(&app, &owner, "owner@example.com"),
+        app.put("/api/v1/me/password").bearer(&ada.access).json(&json!({ "current_password": WRONG, "new_password": OTHER })),
+        app.post("/api/v1/auth/reauthenticate").bearer(&ada.access).json(&json!({ "password": WRONG })),
+    ];
+    let answers = at_once(crowd.chain(doors)).await;
+    // The checker has compared each 503 with what its operation declares; nothing was an internal error.
+    assert_eq!(count(&answers, 500), 0);
+    assert!(count(&answers, 503) > 0);
+    app.run_jobs().await;
+}
+
+#[tokio::test]
+async fn hsh5_who_hangs_up_leaves_the_line() {
+    let app = narrow().await;
+    app.member(ADA).await;
+    for number in 0..20 {
+        let hung_up = tokio::time::timeout(Duration::from_millis(5), log_in(&app, &format!("nobody-{number}"), WRONG).send());
+        drop(hung_up.await);
+    }
+    let started = Instant::now();
+    loop {
+        let answer = log_in(&app, ADA, PASSWORD).await;
+        if answer.status == 200 {
+            break;
+        }
+        answer.expect(503);
+        assert!(started.elapsed() < Duration::from_secs(10), "the line never empties");
+    }
+}

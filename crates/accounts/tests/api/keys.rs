@@ -1,0 +1,135 @@
+//! The keys that sign access tokens: published ahead, replaced without anybody noticing, sealed at rest (TOK-9).
+
+use db::Value;
+use testkit::TestApp;
+
+use crate::support::*;
+
+async fn kids(app: &TestApp) -> Vec<String> {
+    let jwks = app.get("/.well-known/jwks.json").await.expect(200);
+    assert_eq!((jwks.header("content-type"), jwks.header("cache-control")), ("application/jwk-set+json", "public, max-age=300"));
+    let keys = jwks["keys"].as_array().unwrap_or_else(|| panic!("{jwks}")).clone();
+    for key in &keys {
+        let known = ["alg", "crv", "key_ops", "kid", "kty", "use", "x", "y"];
+        assert!(members(key).iter().all(|name| known.contains(&name.as_str())), "{key}");
+    }
+    keys.iter().map(|key| key["kid"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+/// The key that a token names.
+fn kid_of(token: &str) -> String {
+    use base64::Engine as _;
+    let header = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap_or_default()).unwrap_or_default();
+    let header: serde_json::Value = serde_json::from_slice(&header).unwrap_or_default();
+    header["kid"].as_str().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn tok9_a_rotation_is_published_a_day_ahead() {
+    let app = app().await;
+    let ada = client(&app, ADA).await;
+    let first = kids(&app).await;
+    assert_eq!(first, [kid_of(&ada.access)]);
+    let known = event_count(&app).await;
+    command(&app, &["keys", "rotate"]).await.unwrap();
+    assert_eq!(events_after(&app, known).await, ["accounts.signing_key.rotated"]);
+    let both = kids(&app).await;
+    assert_eq!((both.len(), both.contains(&first[0])), (2, true));
+    app.get("/api/v1/me").bearer(&ada.access).await.expect(200);
+    app.advance(DAY - SECOND);
+    assert_eq!(kid_of(&another_client(&app, ADA).await.access), first[0]);
+    app.advance(SECOND);
+    let later = another_client(&app, ADA).await;
+    assert!(kid_of(&later.access) != first[0] && both.contains(&kid_of(&later.access)));
+    app.get("/api/v1/me").bearer(&later.access).await.expect(200);
+}
+
+#[tokio::test]
+async fn tok9_after_an_urgent_rotation_old_tokens_are_still_good() {
+    let app = app().await;
+    let ada = client(&app, ADA).await;
+    let twin = app.twin().await;
+    command(&app, &["keys", "rotate", "--now"]).await.unwrap();
+    let new = another_client(&app, ADA).await;
+    assert_ne!(kid_of(&new.access), kid_of(&ada.access));
+    assert_eq!(kids(&app).await.len(), 2);
+    for token in [&ada.access, &new.access] {
+        app.get("/api/v1/me").bearer(token).await.expect(200);
+    }
+    let pair = refresh(&app, &ada.refresh).await.expect(200);
+    assert_eq!(kid_of(&pair.text("/access_token")), kid_of(&new.access));
+    twin.get("/api/v1/me").bearer(&ada.access).await.expect(200);
+}
+
+#[tokio::test]
+async fn tok9_private_keys_are_sealed() {
+    let app = app().await;
+    let dump = app.kernel().db().dump_text().unwrap();
+    let sealed: Vec<&Vec<u8>> = dump
+        .iter()
+        .filter_map(|(column, value)| match value {
+            Value::Bytes(bytes) if column == "accounts_signing_keys.private_sealed" => Some(bytes),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(sealed.len(), 1);
+    // What a PKCS#8 document of P-256 contains: the identifier of the curve.
+    let curve = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+    assert!(!sealed[0].windows(curve.len()).any(|window| window == curve));
+}
+
+#[tokio::test]
+async fn tok9_there_is_always_a_key_and_the_next_is_published_a_day_before_its_use() {
+    let app = app().await;
+    app.member(ADA).await;
+    app.run_jobs().await;
+    let (mut published, mut used) = (Vec::new(), Vec::new());
+    for _ in 0..200 {
+        app.advance(DAY);
+        app.run_jobs().await;
+        let ada = another_client(&app, ADA).await;
+        let kid = kid_of(&ada.access);
+        let now = kids(&app).await;
+        assert!(now.contains(&kid), "{kid} signs but is not published");
+        if used.last().is_some_and(|last| *last != kid) {
+            assert!(published.contains(&kid), "{kid} was used before it was published");
+        }
+        published = now;
+        used.push(kid);
+    }
+    used.dedup();
+    assert_eq!(used.len(), 3, "90 days each: {used:?}");
+    assert!(kids(&app).await.len() <= 2);
+}
+
+#[tokio::test]
+async fn tok9_a_server_that_starts_at_any_moment_of_a_rotation_can_sign() {
+    let app = app().await;
+    app.member(ADA).await;
+    app.run_jobs().await;
+    app.advance(86 * DAY);
+    // Around the change of keys a node that starts afresh reads them from the database.
+    for hour in 0..(6 * 24) {
+        app.advance(HOUR);
+        app.run_jobs().await;
+        let twin = app.twin().await;
+        let login = log_in(&twin, ADA, testkit::PASSWORD).await;
+        assert_eq!(login.status, 200, "after {hour} hours: {login}");
+        twin.get("/api/v1/me").bearer(&login.text("/tokens/access_token")).await.expect(200);
+        twin.kernel().announce_stop();
+    }
+}
+
+#[tokio::test]
+async fn tok9_a_server_that_slept_through_a_rotation_makes_a_key_at_once() {
+    for days in [89, 90, 91, 200] {
+        let app = app().await;
+        app.member(ADA).await;
+        app.advance(days * DAY);
+        let twin = app.twin().await;
+        let login = log_in(&twin, ADA, testkit::PASSWORD).await;
+        assert_eq!(login.status, 200, "after {days} days: {login}");
+        twin.get("/api/v1/me").bearer(&login.text("/tokens/access_token")).await.expect(200);
+        app.run_jobs().await;
+    }
+}
