@@ -85,7 +85,8 @@ fn build(args: &Args) -> Result<App> {
     let source = Source::read(None, Vec::new(), flags)?;
     let modules: Vec<Arc<dyn Module>> = vec![Arc::new(Platform), Arc::new(Accounts::new()), Arc::new(rows::Rows)];
     let plan = Plan::of(modules).map_err(|mistakes| anyhow!(mistakes.join("\n")))?;
-    let mut settings = source.section::<kernel::platform::DatabaseSettings>()?.to_db(format!("sqlite:{}", args.data.join("bench.db").display()));
+    let mut settings =
+        source.section::<kernel::platform::DatabaseSettings>()?.to_db(format!("sqlite:{}", args.data.join("bench.db").display()));
     if let Some(url) = &args.database_url {
         settings.url = url.clone();
     }

@@ -27,8 +27,16 @@ fn user_shape() -> Command {
     let name = || Arg::new("user").required(true).help("An id, an address or a username");
     Command::new("user")
         .subcommand_required(true)
-        .subcommand(Command::new("list").about("Lists everybody, oldest first").arg(json()).after_help("Example: undercroft user list --json"))
-        .subcommand(Command::new("show").about("Shows one person").arg(name()).arg(json()).after_help("Example: undercroft user show ada@example.com"))
+        .subcommand(
+            Command::new("list").about("Lists everybody, oldest first").arg(json()).after_help("Example: undercroft user list --json"),
+        )
+        .subcommand(
+            Command::new("show")
+                .about("Shows one person")
+                .arg(name())
+                .arg(json())
+                .after_help("Example: undercroft user show ada@example.com"),
+        )
         .subcommand(
             Command::new("disable")
                 .about("Locks an account: all its logins end, and none begins")
@@ -41,7 +49,8 @@ fn user_shape() -> Command {
 }
 
 fn keys_shape() -> Command {
-    let now = Arg::new("now").long("now").action(ArgAction::SetTrue).help("Sign with the new key at once instead of a day after it is published");
+    let now =
+        Arg::new("now").long("now").action(ArgAction::SetTrue).help("Sign with the new key at once instead of a day after it is published");
     let rotate = Command::new("rotate")
         .about("Makes a new key; tokens of the old one stay good until they expire")
         .arg(now)

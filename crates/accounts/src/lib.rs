@@ -8,10 +8,10 @@
 //! * [`owners`]: the first owner, by a link that only the console shows
 //! * [`users`], [`roles`], [`emails`]: who there is and what they may do
 
+mod commands;
 pub mod emails;
 pub mod events;
 pub mod hashing;
-mod commands;
 mod jobs;
 mod logins;
 mod one_time;
@@ -40,7 +40,8 @@ use crate::tokens::SigningKeys;
 pub use roles::{ADMIN, MEMBER, OWNER};
 
 /// Who may replace the keys that sign access tokens.
-pub static ROTATE_KEYS: Permission = Permission::new("accounts:signing_keys:rotate", "Replace the keys that sign access tokens.").administrative();
+pub static ROTATE_KEYS: Permission =
+    Permission::new("accounts:signing_keys:rotate", "Replace the keys that sign access tokens.").administrative();
 
 /// What administrators do not get by themselves (accounts.md §7).
 pub(crate) static OWNER_ONLY: &[&Permission] = &[&ROTATE_KEYS];

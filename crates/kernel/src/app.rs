@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::error::{Error, Result};
-use crate::http::{Components, Validators};
 use crate::events::StoredEvent;
+use crate::http::{Components, Validators};
 use crate::id::Id;
 use crate::jobs::{self, JobHandler, Jobs, Schedule};
 use crate::limits::Limiter;
@@ -183,7 +183,6 @@ impl App {
     }
 
     /// Runs `task` until it ends; [`App::stop`] waits for it.
-    #[expect(clippy::disallowed_methods, reason = "the one place that starts tasks, so that shutdown knows them all")]
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}

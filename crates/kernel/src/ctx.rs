@@ -34,7 +34,13 @@ pub struct RequestInfo {
 impl RequestInfo {
     /// The work of the system itself, under this name.
     pub fn internal(id: impl Into<String>) -> Self {
-        RequestInfo { id: id.into(), client_address: IpAddr::V4(Ipv4Addr::LOCALHOST), user_agent: None, locale: "en".to_owned(), is_secure: true }
+        RequestInfo {
+            id: id.into(),
+            client_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            user_agent: None,
+            locale: "en".to_owned(),
+            is_secure: true,
+        }
     }
 }
 

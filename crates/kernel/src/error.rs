@@ -360,9 +360,14 @@ impl From<db::Error> for Error {
             E::NotFound => NOT_FOUND.error(),
             E::OutcomeUnknown => OUTCOME_UNKNOWN.error().with_source(error),
             E::InvalidText => MALFORMED_REQUEST.because("Text must not contain the character NUL.").with_source(error),
-            E::Serialization | E::Busy | E::Interrupted | E::Overloaded | E::Unavailable(_) | E::StorageFull(_) | E::ReadOnly(_) | E::Closed => {
-                UNAVAILABLE.error().retry_after(1).with_source(error)
-            }
+            E::Serialization
+            | E::Busy
+            | E::Interrupted
+            | E::Overloaded
+            | E::Unavailable(_)
+            | E::StorageFull(_)
+            | E::ReadOnly(_)
+            | E::Closed => UNAVAILABLE.error().retry_after(1).with_source(error),
             other => Error::internal(other),
         }
     }

@@ -174,7 +174,11 @@ impl Plan {
             if let Some(permission) = operation.access().permission()
                 && !self.permissions.contains_key(permission.name)
             {
-                self.mistakes.push(format!("Module {module} guards {} with the undeclared permission {}.", operation.id(), permission.name));
+                self.mistakes.push(format!(
+                    "Module {module} guards {} with the undeclared permission {}.",
+                    operation.id(),
+                    permission.name
+                ));
             }
             for problem in operation.problems() {
                 if !self.problems.contains_key(problem.code) {

@@ -262,9 +262,15 @@ pub fn unsafe_settings(platform: &PlatformSettings, http: &HttpSettings, mail: &
         return Vec::new();
     }
     let checks = [
-        (!platform.public_url.starts_with("https://"), "public_url does not start with https://: people would send their passwords in the clear. Set public_url."),
+        (
+            !platform.public_url.starts_with("https://"),
+            "public_url does not start with https://: people would send their passwords in the clear. Set public_url.",
+        ),
         (mail.transport == Transport::Mailbox, "Mail stays in the development mailbox: set mail.transport = \"smtp\" and mail.smtp_url."),
-        (http.trusted_proxies.is_everyone(), "http.trusted_proxies trusts every address, so anybody could claim to be anybody: name your proxies."),
+        (
+            http.trusted_proxies.is_everyone(),
+            "http.trusted_proxies trusts every address, so anybody could claim to be anybody: name your proxies.",
+        ),
     ];
     checks.into_iter().filter(|(is_unsafe, _)| *is_unsafe).map(|(_, text)| text.to_owned()).collect()
 }

@@ -45,7 +45,12 @@ pub(crate) async fn request_reset(ctx: &Ctx, email: &EmailAddress) -> Result<()>
         one_time::issue(tx, &context, &token, Purpose::Reset, Some(user.id), Some(&norm))?;
         let link = reset_link(&context, &token);
         let minutes = Purpose::Reset.life().as_secs() / 60;
-        tx.mail("accounts/reset_password", &user.email, &user.locale, &ResetMail { display_name: &user.display_name, link: &link, minutes })?;
+        tx.mail(
+            "accounts/reset_password",
+            &user.email,
+            &user.locale,
+            &ResetMail { display_name: &user.display_name, link: &link, minutes },
+        )?;
         tx.record(&PasswordResetRequested { user_id: user.id.uuid() })?;
         tx.audit(AuditEntry::ok("accounts.password.request_reset", &format!("user:{}", user.id)))
     })

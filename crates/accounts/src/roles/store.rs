@@ -27,10 +27,8 @@ pub(crate) fn assign(tx: &mut db::Tx<'_>, user: UserId, role: Id<Role>) -> Resul
 
 /// The names of the roles a person holds, sorted by code point.
 pub(crate) fn names_of(c: &mut Conn, user: UserId) -> Result<Vec<String>, Error> {
-    let mut names: Vec<String> = c.all(
-        "SELECT r.name FROM accounts_user_roles ur JOIN accounts_roles r ON r.id = ur.role_id WHERE ur.user_id = ?",
-        params![user],
-    )?;
+    let mut names: Vec<String> =
+        c.all("SELECT r.name FROM accounts_user_roles ur JOIN accounts_roles r ON r.id = ur.role_id WHERE ur.user_id = ?", params![user])?;
     names.sort_unstable();
     Ok(names)
 }

@@ -255,7 +255,9 @@ pub(crate) fn revoke_all(tx: &mut Tx<'_, '_>, ctx: &Ctx, user: UserId, kept: Opt
     let count = store::revoke_all(tx, user, kept, ctx.now())?;
     if count > 0 {
         tx.record(&SessionRevoked { session_id: None, user_id: user.uuid() })?;
-        tx.audit(AuditEntry::ok("accounts.session.revoke_all", &format!("user:{user}")).with_detail(serde_json::json!({ "count": count })))?;
+        tx.audit(
+            AuditEntry::ok("accounts.session.revoke_all", &format!("user:{user}")).with_detail(serde_json::json!({ "count": count })),
+        )?;
     }
     Ok(count)
 }

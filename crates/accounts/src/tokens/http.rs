@@ -1,8 +1,8 @@
 //! Tokens over HTTP: refresh, and the public keys.
 
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::HeaderValue;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use kernel::http::{Body, Json, Operation, RateClass};
 use kernel::{Ctx, Error, Result};
 use serde::{Deserialize, Serialize};

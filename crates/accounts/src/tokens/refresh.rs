@@ -51,7 +51,12 @@ fn successor_of(ctx: &Ctx, token: &Token) -> Token {
 
 enum Outcome {
     /// Here is the successor: its session, its access token's id and when that was made.
-    Fresh { session_id: Id<Session>, user_id: UserId, jti: Id<Claims>, issued_at: Timestamp },
+    Fresh {
+        session_id: Id<Session>,
+        user_id: UserId,
+        jti: Id<Claims>,
+        issued_at: Timestamp,
+    },
     /// Theft: the session was ended.
     Replayed,
     Invalid,
@@ -162,9 +167,7 @@ pub(crate) async fn mint_access(
     issued_at: Timestamp,
 ) -> Result<(String, i64)> {
     signing::refresh(&ctx.app).await?;
-    let (session, user) = ctx
-        .read(move |c| Ok((sessions::store::find(c, session_id)?, users::store::find(c, user_id)?)))
-        .await?;
+    let (session, user) = ctx.read(move |c| Ok((sessions::store::find(c, session_id)?, users::store::find(c, user_id)?))).await?;
     let (Some(session), Some(user)) = (session, user) else { return Err(REFRESH_TOKEN_INVALID.error()) };
     let issuer = ctx.app.public_url();
     let expires_at = issued_at + *ctx.settings::<TokenSettings>().access_ttl;

@@ -4,8 +4,8 @@ use kernel::error::NOT_FOUND;
 use kernel::http::IfMatch;
 use kernel::{AuditEntry, Ctx, Error, Result, Tx, UserId};
 
-use crate::events::{UserCreated, UserDisabled, UserEnabled, UserUpdated};
 use crate::emails::address::EmailAddress;
+use crate::events::{UserCreated, UserDisabled, UserEnabled, UserUpdated};
 use crate::problems::{LAST_OWNER, USERNAME_TAKEN};
 use crate::roles;
 use crate::sessions;

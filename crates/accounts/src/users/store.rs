@@ -101,7 +101,8 @@ pub(crate) fn id_by_username(c: &mut Conn, username_norm: &str) -> Result<Option
 /// The normalised names under which a user can log in.
 pub(crate) fn login_names(c: &mut Conn, id: UserId) -> Result<Vec<String>, Error> {
     let mut names: Vec<String> = c.all("SELECT email_norm FROM accounts_user_emails WHERE user_id = ?", params![id])?;
-    names.extend(c.opt::<(Option<String>,)>("SELECT username_norm FROM accounts_users WHERE id = ?", params![id])?.and_then(|(name,)| name));
+    names
+        .extend(c.opt::<(Option<String>,)>("SELECT username_norm FROM accounts_users WHERE id = ?", params![id])?.and_then(|(name,)| name));
     Ok(names)
 }
 
@@ -112,7 +113,13 @@ pub(crate) struct ProfileChange<'a> {
 }
 
 /// Changes the profile if it still has the expected version; false when it does not.
-pub(crate) fn update_profile(tx: &mut db::Tx<'_>, id: UserId, expected: i64, change: &ProfileChange<'_>, now: Timestamp) -> Result<bool, Error> {
+pub(crate) fn update_profile(
+    tx: &mut db::Tx<'_>,
+    id: UserId,
+    expected: i64,
+    change: &ProfileChange<'_>,
+    now: Timestamp,
+) -> Result<bool, Error> {
     let (username, norm) = change.username.unzip();
     let changed = tx.execute(
         "UPDATE accounts_users SET username = ?, username_norm = ?, display_name = ?, locale = ?, updated_at = ?, version = version + 1 \

@@ -9,9 +9,18 @@ use crate::support::*;
 async fn what_is_no_json_is_refused_at_every_door() {
     let app = app().await;
     let deep = "[".repeat(33) + &"]".repeat(33);
-    let cases: [&[u8]; 7] =
-        [b"", b"{", b"{\"email\":\"a@example.com\",}", b"{\"email\":1,\"email\":2}", b"{\"email\":\"\xff\"}", b"{\"email\":\"a\\u0000b\"}", deep.as_bytes()];
-    for path in ["signup", "signup/resend", "signup/complete", "login", "token/refresh", "password/reset", "password/reset/confirm", "owner"] {
+    let cases: [&[u8]; 7] = [
+        b"",
+        b"{",
+        b"{\"email\":\"a@example.com\",}",
+        b"{\"email\":1,\"email\":2}",
+        b"{\"email\":\"\xff\"}",
+        b"{\"email\":\"a\\u0000b\"}",
+        deep.as_bytes(),
+    ];
+    for path in
+        ["signup", "signup/resend", "signup/complete", "login", "token/refresh", "password/reset", "password/reset/confirm", "owner"]
+    {
         for body in cases {
             let post = app.post(&format!("/api/v1/auth/{path}")).header("X-CSRF", "1").body("application/json", body);
             post.await.expect(400).problem("malformed_json");
@@ -56,7 +65,8 @@ async fn the_auth_limit_counts_logins_sign_ups_and_resets_together_but_not_refre
         ask_reset(&app, BOB).await.expect(202);
     }
     log_in(&app, BOB, WRONG).await.expect(401);
-    let refused = app.post("/api/v1/auth/signup").header("X-CSRF", "1").json(&json!({ "email": BOB })).await.expect(429).problem("rate_limited");
+    let refused =
+        app.post("/api/v1/auth/signup").header("X-CSRF", "1").json(&json!({ "email": BOB })).await.expect(429).problem("rate_limited");
     assert_eq!((refused.header("retry-after"), &refused["violated_policies"]), ("10", &json!(["auth"])));
     assert_eq!(refused.header("ratelimit-policy"), "\"auth\";q=6;w=60");
     for _ in 0..10 {
@@ -82,7 +92,9 @@ async fn settings_weaker_than_the_design_do_not_start() {
         ("accounts.passwords.min_length", "7", "PWD-1"),
     ] {
         let app = tokio::task::LocalSet::new();
-        let started = app.run_until(async { futures_util::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(app_with(&[(key, value)]))).await }).await;
+        let started = app
+            .run_until(async { futures_util::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(app_with(&[(key, value)]))).await })
+            .await;
         let Err(panic) = started else { panic!("{key} = {value} starts") };
         let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
         assert!(text.contains(key) && text.contains(rule), "{key}: {text}");

@@ -52,6 +52,7 @@ async fn every_event_is_expected_by_a_test() {
 async fn every_code_is_declared_by_an_operation_or_belongs_to_the_command_line() {
     let app = app().await;
     let document = app.document().to_string();
-    let undeclared: Vec<&str> = PROBLEMS.iter().map(|problem| problem.code).filter(|code| !document.contains(&format!("\"{code}\""))).collect();
+    let undeclared: Vec<&str> =
+        PROBLEMS.iter().map(|problem| problem.code).filter(|code| !document.contains(&format!("\"{code}\""))).collect();
     assert_eq!(undeclared, ["last_owner"]);
 }

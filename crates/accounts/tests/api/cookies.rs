@@ -74,7 +74,10 @@ async fn token_mode_sets_no_cookie() {
     assert_eq!(login.header("set-cookie"), "");
     let again = app.post("/api/v1/auth/reauthenticate").bearer(&ada.access).json(&json!({ "password": PASSWORD })).await.expect(200);
     assert_eq!(again.header("set-cookie"), "");
-    app.post("/api/v1/auth/login").header("X-Session-Mode", "other").header("X-CSRF", "1").json(&json!({ "identifier": ADA, "password": PASSWORD }))
+    app.post("/api/v1/auth/login")
+        .header("X-Session-Mode", "other")
+        .header("X-CSRF", "1")
+        .json(&json!({ "identifier": ADA, "password": PASSWORD }))
         .await
         .expect(400)
         .problem("malformed_request");

@@ -137,7 +137,14 @@ async fn ses7_only_configured_origins_may_read_with_credentials() {
     let me = app.get("/api/v1/me").header("Cookie", &browser.cookie).header("Origin", APP).await.expect(200);
     assert_eq!((me.header("access-control-allow-origin"), me.header("access-control-allow-credentials")), (APP, "true"));
     assert!(me.headers.get_all("vary").iter().any(|value| value.to_str().unwrap().to_lowercase().contains("origin")));
-    for origin in ["https://evil.test", "https://app.example.evil.test", "http://app.example", "https://app.example:8443", "https://APP.example", "null"] {
+    for origin in [
+        "https://evil.test",
+        "https://app.example.evil.test",
+        "http://app.example",
+        "https://app.example:8443",
+        "https://APP.example",
+        "null",
+    ] {
         let answer = app.get("/api/v1/me").header("Cookie", &browser.cookie).header("Origin", origin).await.expect(200);
         assert_eq!(answer.header("access-control-allow-origin"), "", "{origin}");
         assert!(answer.headers.get_all("vary").iter().any(|value| value.to_str().unwrap().to_lowercase().contains("origin")));

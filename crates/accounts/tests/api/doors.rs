@@ -94,7 +94,8 @@ async fn r121_the_document_tells_the_access_of_every_operation() {
     let document = app.document();
     for line in REVIEWED.lines().filter(|line| !line.starts_with('#')) {
         let [id, access, ..] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
-        let operations = document["paths"].as_object().expect("paths").values().filter_map(|path| path.as_object()).flat_map(|path| path.values());
+        let operations =
+            document["paths"].as_object().expect("paths").values().filter_map(|path| path.as_object()).flat_map(|path| path.values());
         // Pages and probes are not in the document.
         let Some(found) = operations.into_iter().find(|operation| operation["operationId"] == id) else { continue };
         assert_eq!(found["x-permission"], access, "{id}");

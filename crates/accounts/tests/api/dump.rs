@@ -28,7 +28,8 @@ async fn loot() -> Loot {
     let next = refresh(&app, &ada.refresh).await.expect(200);
     let browser = browser(&app, ADA).await;
     let renewed = browser.asks(app.post("/api/v1/auth/reauthenticate")).json(&json!({ "password": PASSWORD })).await.expect(200);
-    let patch = app.patch("/api/v1/me").header("Cookie", &cookie_in(&renewed)).header("X-CSRF", "1").header("Idempotency-Key", "keep-this-answer");
+    let patch =
+        app.patch("/api/v1/me").header("Cookie", &cookie_in(&renewed)).header("X-CSRF", "1").header("Idempotency-Key", "keep-this-answer");
     patch.json(&json!({ "display_name": "Countess" })).await.expect(200);
     log_in(&app, "a password typed as a name", WRONG).await.expect(401);
     let (first, bob) = (pending(&app, json!({ "email": BOB, "password": OTHER })).await, pending_of(&app, BOB).await);
@@ -78,7 +79,8 @@ async fn dat1_no_secret_lies_in_the_database_in_any_form() {
 async fn dat1_no_line_of_a_mail_lies_in_the_database() {
     let loot = loot().await;
     assert!(loot.mails.len() >= 4);
-    let lines: BTreeSet<&str> = loot.mails.iter().flat_map(|mail| mail.text.lines().chain(mail.html.lines()).chain([mail.subject.as_str()])).collect();
+    let lines: BTreeSet<&str> =
+        loot.mails.iter().flat_map(|mail| mail.text.lines().chain(mail.html.lines()).chain([mail.subject.as_str()])).collect();
     for line in lines.into_iter().filter(|line| line.len() > 12) {
         assert!(!loot.dump.iter().any(|(_, value)| holds(bytes_of(value), line.as_bytes())), "{line}");
     }
@@ -142,8 +144,11 @@ async fn dat1_what_looks_like_a_token_opens_no_operation_at_all() {
     let app = &loot.app;
     let tokens: Vec<String> = strings(&loot.dump).into_iter().filter(|text| text.len() == 43 || text.matches('.').count() == 2).collect();
     assert!(tokens.len() > 10, "{}", tokens.len());
-    let guarded: Vec<(Method, String)> =
-        doors::operations(app).into_iter().filter(|door| !matches!(door.access, Access::Public)).map(|door| (door.method, door.path)).collect();
+    let guarded: Vec<(Method, String)> = doors::operations(app)
+        .into_iter()
+        .filter(|door| !matches!(door.access, Access::Public))
+        .map(|door| (door.method, door.path))
+        .collect();
     assert!(guarded.len() > 10);
     for text in &tokens {
         for (method, path) in &guarded {

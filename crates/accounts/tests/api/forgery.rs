@@ -22,7 +22,8 @@ fn random() -> ring::rand::SystemRandom {
 
 impl Forger {
     async fn of(app: &TestApp) -> Forger {
-        let row = app.kernel().db().read(|c| c.opt::<(String, Vec<u8>)>("SELECT kid, private_sealed FROM accounts_signing_keys", db::params![]));
+        let row =
+            app.kernel().db().read(|c| c.opt::<(String, Vec<u8>)>("SELECT kid, private_sealed FROM accounts_signing_keys", db::params![]));
         let (kid, sealed) = row.await.unwrap_or_else(|error: db::Error| panic!("{error}")).expect("a signing key");
         let context = format!("accounts_signing_keys.private/{kid}");
         let pkcs8 = app.kernel().keyring().open(&context, &sealed).unwrap_or_else(|error| panic!("{error:?}"));
@@ -122,7 +123,13 @@ async fn tok1_the_algorithm_is_that_of_the_key_and_a_signature_is_needed() {
         }
         scene.refused(&scene.signed(json!({ "alg": algorithm }), json!({})).await, algorithm).await;
     }
-    for token in [format!("{header}.{claims}."), format!("{header}.{claims}"), format!("{header}.{claims}.{signature}="), "..".to_owned(), ".".to_owned()] {
+    for token in [
+        format!("{header}.{claims}."),
+        format!("{header}.{claims}"),
+        format!("{header}.{claims}.{signature}="),
+        "..".to_owned(),
+        ".".to_owned(),
+    ] {
         scene.refused(&token, "signature").await;
     }
     let mut flipped = signature.to_owned().into_bytes();

@@ -130,7 +130,10 @@ async fn log3_a_made_up_forwarding_header_changes_nothing() {
     let app = app_with(&[("limits.auth_per_minute", "3")]).await;
     let from = |number: usize| {
         let address = format!("203.0.113.{number}");
-        log_in(&app, "nobody", WRONG).header("X-Forwarded-For", &address).header("Forwarded", &format!("for={address}")).header("X-Real-IP", &address)
+        log_in(&app, "nobody", WRONG)
+            .header("X-Forwarded-For", &address)
+            .header("Forwarded", &format!("for={address}"))
+            .header("X-Real-IP", &address)
     };
     for number in 0..3 {
         from(number).await.expect(401);

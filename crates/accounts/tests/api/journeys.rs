@@ -17,7 +17,10 @@ async fn somebody_signs_up_by_link_and_handle() {
     assert!(mail.text.contains("http://undercroft.test/account/complete#"), "{}", mail.text);
     let body = json!({ "token": testkit::token_in(&mail), "signup_token": begun.text("/signup_token"), "display_name": "Ada", "password": PASSWORD });
     let done = complete(&app, &body).await.expect(201);
-    assert_eq!((&done["user"]["email"], &done["user"]["display_name"], &done["user"]["username"]), (&json!(ADA), &json!("Ada"), &json!(null)));
+    assert_eq!(
+        (&done["user"]["email"], &done["user"]["display_name"], &done["user"]["username"]),
+        (&json!(ADA), &json!("Ada"), &json!(null))
+    );
     assert_eq!((&done["user"]["roles"], &done["user"]["status"], &done["challenge"]), (&json!(["member"]), &json!("active"), &json!(null)));
     let me = app.get("/api/v1/me").bearer(&done.text("/tokens/access_token")).await.expect(200);
     assert_eq!(me.body, done["user"]);
@@ -75,7 +78,10 @@ async fn a_german_gets_german_mail() {
     assert_eq!(done["user"]["locale"], "de");
     pending_of(&app, BOB).await;
     assert_ne!(app.last_mail_to(BOB).await.subject, subject);
-    let mail = { reset_token(&app, ADA).await; app.last_mail_to(ADA).await };
+    let mail = {
+        reset_token(&app, ADA).await;
+        app.last_mail_to(ADA).await
+    };
     assert!(mail.text.contains("Passwort"), "{}", mail.text);
 }
 
@@ -85,7 +91,10 @@ async fn a_life_in_a_browser() {
     app.member(ADA).await;
     let known = event_count(&app).await;
     let login = log_in_browser(&app, ADA, PASSWORD).await.expect(200);
-    assert_eq!((&login["tokens"], &login["session"]["kind"], &login["session"]["is_current"]), (&json!(null), &json!("browser"), &json!(true)));
+    assert_eq!(
+        (&login["tokens"], &login["session"]["kind"], &login["session"]["is_current"]),
+        (&json!(null), &json!("browser"), &json!(true))
+    );
     let mut browser = Browser::of(&login);
     browser.asks(app.patch("/api/v1/me")).json(&json!({ "display_name": "Countess" })).await.expect(200);
     app.advance(11 * MINUTE);
@@ -129,7 +138,8 @@ async fn a_forgotten_password_is_replaced_by_a_mailed_link() {
     refresh(&app, &ada.refresh).await.problem("refresh_token_invalid");
     log_in(&app, ADA, PASSWORD).await.problem("invalid_credentials");
     log_in(&app, ADA, OTHER).await.expect(200);
-    let expected = ["accounts.password.reset_requested", "accounts.password.changed", "accounts.session.revoked", "accounts.session.started"];
+    let expected =
+        ["accounts.password.reset_requested", "accounts.password.changed", "accounts.session.revoked", "accounts.session.started"];
     assert_eq!(events_after(&app, known).await, expected);
     assert_eq!(app.last_mail_to(ADA).await.template, "accounts/password_changed");
 }

@@ -229,7 +229,9 @@ async fn pwd10_a_change_by_the_only_login_revokes_nothing() {
 async fn pwd10_guesses_at_the_present_password_count_and_a_reset_forgives_them() {
     let app = app().await;
     let ada = client(&app, ADA).await;
-    let confirm = |client: &Client, password: &str| app.post("/api/v1/auth/reauthenticate").bearer(&client.access).json(&json!({ "password": password }));
+    let confirm = |client: &Client, password: &str| {
+        app.post("/api/v1/auth/reauthenticate").bearer(&client.access).json(&json!({ "password": password }))
+    };
     for _ in 0..5 {
         confirm(&ada, WRONG).await.expect(422).field("/password", "current_password_wrong");
     }

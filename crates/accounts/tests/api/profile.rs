@@ -11,10 +11,12 @@ async fn r60_a_profile_has_a_version_and_an_etag() {
     let me = app.get("/api/v1/me").by(&ada).await.expect(200);
     assert_eq!((me.header("etag"), &me["version"]), ("\"v1\"", &json!(1)));
     app.get("/api/v1/me").by(&ada).header("If-None-Match", "\"v1\"").await.expect(304);
-    let changed = app.patch("/api/v1/me").by(&ada).header("If-Match", "\"v1\"").json(&json!({ "display_name": "Countess" })).await.expect(200);
+    let changed =
+        app.patch("/api/v1/me").by(&ada).header("If-Match", "\"v1\"").json(&json!({ "display_name": "Countess" })).await.expect(200);
     assert_eq!((changed.header("etag"), &changed["version"], &changed["display_name"]), ("\"v2\"", &json!(2), &json!("Countess")));
     for stale in ["\"v1\"", "W/\"v2\"", "\"v3\"", "\"other\""] {
-        let refused = app.patch("/api/v1/me").by(&ada).header("If-Match", stale).json(&json!({ "display_name": "Nobody" })).await.expect(412);
+        let refused =
+            app.patch("/api/v1/me").by(&ada).header("If-Match", stale).json(&json!({ "display_name": "Nobody" })).await.expect(412);
         assert_eq!(refused.problem("version_conflict")["current_version"], 2, "{stale}");
     }
     app.get("/api/v1/me").by(&ada).header("If-None-Match", "\"v1\"").await.expect(200);

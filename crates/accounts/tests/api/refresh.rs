@@ -129,7 +129,8 @@ async fn tok8_a_chain_of_refresh_tokens_ends_after_thirty_days() {
 
 #[tokio::test]
 async fn tok8_the_lives_of_a_clients_tokens_are_settings() {
-    let settings = [("accounts.tokens.refresh_idle", "1h"), ("accounts.tokens.refresh_absolute", "90m"), ("accounts.tokens.access_ttl", "1m")];
+    let settings =
+        [("accounts.tokens.refresh_idle", "1h"), ("accounts.tokens.refresh_absolute", "90m"), ("accounts.tokens.access_ttl", "1m")];
     let app = app_with(&settings).await;
     let ada = client(&app, ADA).await;
     app.advance(50 * MINUTE);

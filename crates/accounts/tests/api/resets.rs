@@ -158,7 +158,9 @@ async fn rst5_the_token_stands_in_the_fragment_and_nowhere_else() {
 
 #[tokio::test]
 async fn rst5_the_operators_own_pages_get_the_token_in_the_fragment_too() {
-    let app = app_with(&[("accounts.pages.reset", "https://www.shop.example/reset"), ("accounts.pages.complete", "https://www.shop.example/hi")]).await;
+    let app =
+        app_with(&[("accounts.pages.reset", "https://www.shop.example/reset"), ("accounts.pages.complete", "https://www.shop.example/hi")])
+            .await;
     let waiting = pending(&app, json!({ "email": ADA, "password": PASSWORD })).await;
     assert!(app.last_mail_to(ADA).await.text.contains(&format!("https://www.shop.example/hi#{}", waiting.token)));
     complete(&app, &json!({ "token": waiting.token, "signup_token": waiting.handle })).await.expect(201);

@@ -103,7 +103,10 @@ async fn ses5_the_list_shows_where_one_is_logged_in() {
     assert_eq!(items.len(), 2);
     assert_eq!(items[0], login["session"]);
     let [first, second] = [&items[0], &items[1]];
-    assert_eq!((&first["user_agent"], &first["ip"], &first["kind"]), (&json!("Analytical Engine/1.0"), &json!("127.0.0.1"), &json!("browser")));
+    assert_eq!(
+        (&first["user_agent"], &first["ip"], &first["kind"]),
+        (&json!("Analytical Engine/1.0"), &json!("127.0.0.1"), &json!("browser"))
+    );
     assert_eq!((&first["methods"], &first["is_current"], &second["is_current"]), (&json!(["password"]), &json!(true), &json!(false)));
     assert_eq!((&second["methods"], &second["kind"]), (&json!(["signup"]), &json!("token")));
     assert_eq!(members(first), members(second));
@@ -154,7 +157,8 @@ async fn ses5_all_other_logins_or_all_are_ended_together() {
     let app = app().await;
     let (ada, browser) = (client(&app, ADA).await, browser(&app, ADA).await);
     let bob = client(&app, BOB).await;
-    let revoke = |body: Value| app.post("/api/v1/me/sessions/actions/revoke").header("Cookie", &browser.cookie).header("X-CSRF", "1").json(&body);
+    let revoke =
+        |body: Value| app.post("/api/v1/me/sessions/actions/revoke").header("Cookie", &browser.cookie).header("X-CSRF", "1").json(&body);
     // Two clients: the one that signed up, and the one that logged in.
     assert_eq!(revoke(json!({ "except_current": true })).await.expect(200)["revoked_count"], 2);
     app.get("/api/v1/me").bearer(&ada.access).await.expect(401);

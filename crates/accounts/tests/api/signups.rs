@@ -168,9 +168,15 @@ async fn sgn5_what_is_no_address_is_refused_before_anything_else() {
     let app = app().await;
     let long = format!("{}@{}.example.com", "l".repeat(64), "d".repeat(63).repeat(1) + "." + &"d".repeat(63) + "." + &"d".repeat(50));
     assert!(long.len() > 254, "{}", long.len());
-    for typed in
-        ["a@b", "x\r\nBcc:victim@example.com", "x@example.com\r\nBcc: victim@example.com", "x\u{0}@example.com", "mıke@example.com", &long, "a b@example.com"]
-    {
+    for typed in [
+        "a@b",
+        "x\r\nBcc:victim@example.com",
+        "x@example.com\r\nBcc: victim@example.com",
+        "x\u{0}@example.com",
+        "mıke@example.com",
+        &long,
+        "a b@example.com",
+    ] {
         let refused = app.post("/api/v1/auth/signup").header("X-CSRF", "1").json(&json!({ "email": typed })).await;
         // NUL is refused with the JSON itself.
         if typed.contains('\0') {
@@ -189,7 +195,8 @@ async fn sgn5_what_is_no_address_is_refused_before_anything_else() {
 async fn sgn5_no_line_break_reaches_the_mail_server() {
     let smtp = SmtpSink::start().await;
     let app = app_with(&[("mail.transport", "smtp"), ("mail.smtp_url", &smtp.url())]).await;
-    for typed in ["x\r\nBcc:victim@example.com", "x@example.com\nBcc: victim@example.com", "x@example.com>\r\nRCPT TO:<victim@example.com"] {
+    for typed in ["x\r\nBcc:victim@example.com", "x@example.com\nBcc: victim@example.com", "x@example.com>\r\nRCPT TO:<victim@example.com"]
+    {
         app.post("/api/v1/auth/signup").header("X-CSRF", "1").json(&json!({ "email": typed })).await.expect(422);
         ask_reset(&app, typed).await.expect(422);
     }

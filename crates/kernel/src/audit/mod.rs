@@ -43,4 +43,3 @@ pub(crate) fn insert(tx: &mut db::Tx<'_>, ctx: &Ctx, entry: &AuditEntry<'_>) -> 
     let detail = entry.detail.as_ref().map(Value::to_string);
     store::insert(tx, ctx, entry, &actor, &ip, detail.as_deref())
 }
-

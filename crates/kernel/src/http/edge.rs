@@ -174,7 +174,8 @@ fn request_id(headers: &HeaderMap) -> Option<String> {
 }
 
 fn preferred_locale(headers: &HeaderMap) -> String {
-    let first = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).and_then(|text| text.split([',', ';']).next()).map(str::trim);
+    let first =
+        headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).and_then(|text| text.split([',', ';']).next()).map(str::trim);
     let is_tag = |text: &&str| (2..=35).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     first.filter(is_tag).unwrap_or("en").to_owned()
 }

@@ -92,10 +92,14 @@ impl<T: ToSchema + 'static> Describe for Query<T> {
 
 /// The decoded pairs of a query string; wrong percent-encoding and bytes that are no UTF-8 are refused.
 pub(crate) fn query_pairs(query: &str) -> Result<Vec<(String, String)>> {
-    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        Ok((percent_decode(name)?, percent_decode(value)?))
-    }).collect()
+    query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Ok((percent_decode(name)?, percent_decode(value)?))
+        })
+        .collect()
 }
 
 fn percent_decode(text: &str) -> Result<String> {

@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::Route as Handler;
-use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, COOKIE, ETAG, IF_NONE_MATCH};
 use futures_util::future::BoxFuture;
+use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, COOKIE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tower::{Layer, Service};
 
@@ -178,7 +178,8 @@ fn finish(guard: &Guard, response: &mut Response, has_credential: bool) {
 
 /// 304 when the caller has this version already.
 fn not_modified(response: Response, if_none_match: Option<&HeaderValue>) -> Response {
-    let (Some(wanted), Some(etag)) = (if_none_match.and_then(|v| v.to_str().ok()), response.headers().get(ETAG).and_then(|v| v.to_str().ok()))
+    let (Some(wanted), Some(etag)) =
+        (if_none_match.and_then(|v| v.to_str().ok()), response.headers().get(ETAG).and_then(|v| v.to_str().ok()))
     else {
         return response;
     };

@@ -1,7 +1,7 @@
 //! HTTP: the only place that knows status codes, headers and wire formats.
 //!
 //! A module hands over [`Operation`]s. Each unites a handler, what may call it, and its description, so that the OpenAPI document
-//! and the routes are one table. A request passes the [edge](edge), the [guard](guard) of its operation, and the handler.
+//! and the routes are one table. A request passes the edge, the guard of its operation, and the handler.
 
 mod answer;
 mod csrf;
@@ -20,9 +20,9 @@ mod validate;
 
 pub use answer::{Accepted, Created, Etag, Json, List, NoContent};
 pub use extract::{Body, IfMatch, Path, Query, version_conflict};
+pub(crate) use guard::run as run_handler;
 pub use health::operations as platform_operations;
 pub use metrics::Metrics;
-pub(crate) use guard::run as run_handler;
 pub(crate) use openapi::Components;
 pub use openapi::document;
 pub use operation::{Access, Describe, Documented, Draft, Operation, OperationDoc, RateClass, ResponseDoc, TypeRef};

@@ -68,7 +68,8 @@ fn collect(schemas: &mut Map<String, Value>, root: &TypeRef, names: &mut BTreeSe
 fn bound_integers(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
-            let is_integer = members.get("type").is_some_and(|t| t == "integer" || t.as_array().is_some_and(|a| a.contains(&json!("integer"))));
+            let is_integer =
+                members.get("type").is_some_and(|t| t == "integer" || t.as_array().is_some_and(|a| a.contains(&json!("integer"))));
             if is_integer {
                 let max = if members.get("format").is_some_and(|f| f == "int32") { i64::from(i32::MAX) } else { MAX_INTEGER };
                 members.entry("minimum").or_insert(json!(-max));
@@ -227,9 +228,7 @@ fn parameters(doc: &OperationDoc, components: &Components) -> Vec<Value> {
     if let Some(query) = doc.query.and_then(|query| components.schemas().get((query.name)().as_ref())) {
         all.extend(query_parameters(query));
     }
-    let header = |name: &str, description: &str, max: u32| {
-        json!({ "name": name, "in": "header", "required": false, "description": description, "schema": { "type": "string", "maxLength": max } })
-    };
+    let header = |name: &str, description: &str, max: u32| json!({ "name": name, "in": "header", "required": false, "description": description, "schema": { "type": "string", "maxLength": max } });
     if doc.reads_if_match {
         all.push(header("If-Match", "Change it only while it has this ETag.", 64));
     }
@@ -300,7 +299,12 @@ fn problems(doc: &OperationDoc) -> BTreeMap<u16, Vec<&'static Problem>> {
         all.extend([&error::MALFORMED_JSON, &error::PAYLOAD_TOO_LARGE, &error::UNSUPPORTED_MEDIA_TYPE]);
     }
     if doc.is_idempotent {
-        all.extend([&error::IDEMPOTENCY_KEY_INVALID, &error::IDEMPOTENCY_KEY_IN_USE, &error::IDEMPOTENCY_ANSWER_LOST, &error::IDEMPOTENCY_KEY_REUSED]);
+        all.extend([
+            &error::IDEMPOTENCY_KEY_INVALID,
+            &error::IDEMPOTENCY_KEY_IN_USE,
+            &error::IDEMPOTENCY_ANSWER_LOST,
+            &error::IDEMPOTENCY_KEY_REUSED,
+        ]);
     }
     let mut by_status: BTreeMap<u16, Vec<&'static Problem>> = BTreeMap::new();
     for problem in all {

@@ -404,4 +404,3 @@ impl Draft {
         Operation { doc: self.doc, handler: self.handler }
     }
 }
-

@@ -91,12 +91,12 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
     if origins.is_empty() {
         return None;
     }
-    let exposed = [ETAG, LINK, LOCATION, RETRY_AFTER, REQUEST_ID].into_iter().chain(
-        ["ratelimit", "ratelimit-policy", "idempotency-replayed", "deprecation", "sunset"].map(HeaderName::from_static),
-    );
-    let accepted = [AUTHORIZATION, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, REQUEST_ID].into_iter().chain(
-        ["idempotency-key", "x-csrf", "x-session-mode", "last-event-id"].map(HeaderName::from_static),
-    );
+    let exposed = [ETAG, LINK, LOCATION, RETRY_AFTER, REQUEST_ID]
+        .into_iter()
+        .chain(["ratelimit", "ratelimit-policy", "idempotency-replayed", "deprecation", "sunset"].map(HeaderName::from_static));
+    let accepted = [AUTHORIZATION, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, REQUEST_ID]
+        .into_iter()
+        .chain(["idempotency-key", "x-csrf", "x-session-mode", "last-event-id"].map(HeaderName::from_static));
     Some(
         CorsLayer::new()
             .allow_origin(AllowOrigin::list(origins))

@@ -121,7 +121,12 @@ fn field_errors(error: &ValidationError<'_>, place: Place) -> Vec<FieldError> {
     match error.kind() {
         K::AdditionalProperties { unexpected } => unexpected.iter().map(|name| unknown(at, name, place)).collect(),
         K::Required { property } => {
-            vec![located(&format!("{at}/{}", escape(property.as_str().unwrap_or_default())), place, "required", "This is required.".to_owned())]
+            vec![located(
+                &format!("{at}/{}", escape(property.as_str().unwrap_or_default())),
+                place,
+                "required",
+                "This is required.".to_owned(),
+            )]
         }
         K::AnyOf { context } | K::OneOfNotValid { context } => {
             // The branch that got furthest explains best: the other one is the null of an optional value.

@@ -17,9 +17,9 @@ use crate::error::{Error, Result};
 use crate::events::StoredEvent;
 use crate::time::Timestamp;
 
+pub(crate) use runner::run;
 pub use runner::{JobCounts, Jobs};
 pub use schedule::Schedule;
-pub(crate) use runner::run;
 
 /// A piece of work that outlives the request which asked for it. Its handler must be idempotent.
 pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {

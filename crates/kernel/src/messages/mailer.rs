@@ -88,6 +88,7 @@ impl Mailer {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the one transport")]
 fn smtp(settings: &MailSettings) -> Result<AsyncSmtpTransport<Tokio1Executor>> {
     let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(settings.smtp_url.expose())
         .map_err(|_| Error::internal("the setting mail.smtp_url is not an SMTP address"))?;

@@ -15,8 +15,8 @@ use crate::jobs::Job;
 use crate::templates::RenderedMail;
 
 pub(crate) use http::{READ_MESSAGES, operations};
-pub(crate) use store::StoredMessage;
 pub use mailer::{MailSettings, Mailer, Transport};
+pub(crate) use store::StoredMessage;
 
 /// The texts of a mail in one language. Subject and text are plain; `html` is escaped.
 #[derive(Clone, Copy, Debug)]
