@@ -49,7 +49,7 @@ kernel::settings! {
 }
 
 kernel::settings! {
-    /// How long logins last.
+    /// How long logins in browsers last; those of clients: see accounts.tokens.
     pub struct SessionSettings in "accounts.sessions" {
         /// How long an unused session lasts; at most 30 days.
         pub idle: Span = Span::days(7),
@@ -101,6 +101,7 @@ pub(crate) fn check(app: &App) -> Result<()> {
         (hours(&sessions.absolute) <= 90 * 24, "accounts.sessions.absolute", "90d", "SES-3"),
         (sessions.fresh_auth.as_secs() <= 3600, "accounts.sessions.fresh_auth", "1h", "SES-10"),
         (tokens.access_ttl.as_secs() <= 3600, "accounts.tokens.access_ttl", "1h", "TOK-5"),
+        (hours(&tokens.refresh_idle) <= 90 * 24, "accounts.tokens.refresh_idle", "90d", "TOK-8"),
         (hours(&tokens.refresh_absolute) <= 90 * 24, "accounts.tokens.refresh_absolute", "90d", "TOK-8"),
         (app.settings::<GuessingSettings>().free_failures <= 10, "accounts.limits.free_failures", "10", "LOG-1"),
     ];

@@ -44,7 +44,7 @@ impl Row<'_> {
     }
 }
 
-/// A type that a whole row can be read as; usually made by [`row!`](crate::row).
+/// A type that a whole row can be read as; usually made by [`row!`](macro@crate::row).
 pub trait FromRow: Sized {
     /// The columns that the statement must have, in order; empty when unchecked.
     const COLUMNS: &'static [&'static str];

@@ -53,7 +53,7 @@ crate::settings! {
         pub insecure_bind: bool = false,
         /// Proxies whose forwarding headers are believed: addresses, networks, "loopback" or "private".
         pub trusted_proxies: TrustedProxies = TrustedProxies::default(),
-        /// Origins whose pages may call the API with credentials, such as "https://app.example.com".
+        /// Origins whose pages may call the API with credentials, such as `https://app.example.com`.
         pub cors_origins: Vec<String> = Vec::new(),
         /// The longest time for one request.
         pub request_timeout: Span = Span::secs(30),

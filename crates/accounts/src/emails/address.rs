@@ -55,6 +55,11 @@ impl EmailAddress {
         &self.norm
     }
 
+    /// Whether this is the domain of the address, in whatever form and case it is written.
+    pub fn is_of(&self, domain: &str) -> bool {
+        ascii_domain(domain).is_some_and(|domain| domain.eq_ignore_ascii_case(self.domain()))
+    }
+
     /// The domain in its ASCII form, lower case.
     pub fn domain(&self) -> &str {
         self.norm.rsplit_once('@').map_or("", |(_, domain)| domain)

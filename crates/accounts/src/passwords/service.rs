@@ -81,6 +81,7 @@ pub(crate) async fn confirm_reset(ctx: &Ctx, token: String, password: Password) 
         for name in users::store::login_names(tx, user)? {
             throttle::clear(tx, &context, &name)?;
         }
+        throttle::clear(tx, &context, &own_name(user))?;
         tx.audit(AuditEntry::ok("accounts.password.reset", &format!("user:{user}")))
     })
     .await
@@ -103,7 +104,7 @@ pub(crate) async fn change(ctx: &Ctx, current: Password, new: Password) -> Resul
         replace(tx, &context, user, &phc)?;
         sessions::service::revoke_all(tx, &context, user, Some(session))?;
         sessions::store::renew(tx, session, now, hash)?;
-        tx.record(&crate::events::SessionRevoked { session_id: None, user_id: user.uuid() })?;
+        tx.record(&crate::events::SessionRenewed { session_id: session.uuid(), user_id: user.uuid() })?;
         tx.audit(AuditEntry::ok("accounts.password.change", &format!("user:{user}")))
     })
     .await?;
@@ -149,11 +150,16 @@ fn replace(tx: &mut Tx<'_, '_>, ctx: &Ctx, user: UserId, phc: &str) -> Result<()
     tx.record(&PasswordChanged { user_id: user.uuid() })
 }
 
+/// Under which name guesses at one's own password are counted; nobody can type it at the login.
+fn own_name(user: UserId) -> String {
+    format!("own password\n{user}")
+}
+
 /// Checks the caller's own password, counting failures like failed logins (LOG-1).
 async fn verify_own(ctx: &Ctx, password: &Password, pointer: &'static str) -> Result<()> {
     check_not_too_long(password, pointer).map_err(|error| Error::invalid(vec![error]))?;
     let user = ctx.actor.user_id()?;
-    let key = user.to_string();
+    let key = own_name(user);
     let admission = throttle::admit(ctx, &key).await?;
     let phc = ctx.read(move |c| Ok(store::find(c, user)?)).await?;
     let hasher = ctx.state::<Hasher>();

@@ -10,6 +10,8 @@ use std::time::Duration;
 use kernel::{Id, Identity, Permissions, Session, Timestamp, UserId};
 use quick_cache::sync::Cache;
 
+use crate::sessions::SessionKind;
+
 /// Sessions remembered at once.
 const CAPACITY: usize = 50_000;
 /// How long an entry is believed without asking again, should an event be lost.
@@ -19,6 +21,7 @@ const BELIEVED: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Cached {
     pub(crate) identity: Arc<Identity>,
+    pub(crate) kind: SessionKind,
     /// The hash of the one cookie that this session has now; an older one is dead (SES-1).
     pub(crate) cookie: Option<[u8; 32]>,
     pub(crate) permissions: Permissions,

@@ -16,7 +16,7 @@ use crate::events::{SessionRevoked, SessionStarted};
 use crate::roles;
 use crate::secrets::Token;
 use crate::sessions::{Cached, SessionCache, SessionKind, SessionRecord, store};
-use crate::settings::SessionSettings;
+use crate::settings::{SessionSettings, TokenSettings};
 use crate::tokens::refresh::{self, FirstRefresh, TokenPair};
 use crate::tokens::store as token_store;
 use crate::users::{self, UserRecord, UserStatus};
@@ -45,7 +45,7 @@ pub(crate) struct Started {
 impl NewSession {
     /// A new login of this person by this method.
     pub(crate) fn new(ctx: &Ctx, user_id: UserId, kind: SessionKind, method: &str) -> NewSession {
-        let (now, settings) = (ctx.now(), ctx.settings::<SessionSettings>());
+        let (now, (idle, absolute)) = (ctx.now(), lives(ctx, kind));
         let id = ctx.new_id();
         let record = SessionRecord {
             id,
@@ -55,8 +55,8 @@ impl NewSession {
             auth_time: now,
             created_at: now,
             last_seen_at: now,
-            idle_at: now + *settings.idle,
-            absolute_at: now + *settings.absolute,
+            idle_at: now + idle,
+            absolute_at: now + absolute,
             revoked_at: None,
             ip: ctx.request.client_address.to_string(),
             user_agent: ctx.request.user_agent.clone(),
@@ -95,6 +95,15 @@ impl NewSession {
             }
         };
         Ok(Started { session: self.record.clone(), user, roles, cookie: self.cookie.clone(), tokens })
+    }
+}
+
+/// How long a session lasts unused, and at most (SES-3, TOK-8).
+fn lives(ctx: &Ctx, kind: SessionKind) -> (Duration, Duration) {
+    let (sessions, tokens) = (ctx.settings::<SessionSettings>(), ctx.settings::<TokenSettings>());
+    match kind {
+        SessionKind::Browser => (*sessions.idle, *sessions.absolute),
+        SessionKind::Token => (*tokens.refresh_idle, *tokens.refresh_absolute),
     }
 }
 
@@ -174,6 +183,7 @@ async fn load(app: &App, session: SessionRecord, generation: u64, cookie: Option
     let identity = Identity { user_id, session_id: session.id, authenticated_at: session.auth_time, admin_until: None };
     let cached = Arc::new(Cached {
         identity: Arc::new(identity),
+        kind: session.kind,
         cookie,
         permissions,
         sec_epoch: user.sec_epoch,
@@ -191,18 +201,18 @@ async fn touch(app: &App, cached: &Cached, from: IpAddr) {
     if app.clock().now().since(cached.last_seen_at) < TOUCH_EVERY {
         return;
     }
-    let (ctx, id) = (lookup_context(app, from), cached.identity.session_id);
+    let (ctx, id, kind) = (lookup_context(app, from), cached.identity.session_id, cached.kind);
     let written = ctx.write({
         let ctx = ctx.clone();
-        move |tx| touch_in(tx, &ctx, id)
+        move |tx| touch_in(tx, &ctx, id, kind)
     });
     written.await.log_and_continue("noting that a session was seen");
     app.state::<SessionCache>().forget_session(id);
 }
 
-pub(crate) fn touch_in(tx: &mut Tx<'_, '_>, ctx: &Ctx, id: Id<Session>) -> Result<()> {
+pub(crate) fn touch_in(tx: &mut Tx<'_, '_>, ctx: &Ctx, id: Id<Session>, kind: SessionKind) -> Result<()> {
     let now = ctx.now();
-    Ok(store::touch(tx, id, now, now + *ctx.settings::<SessionSettings>().idle)?)
+    Ok(store::touch(tx, id, now, now + lives(ctx, kind).0)?)
 }
 
 /// The caller's live sessions, newest first.

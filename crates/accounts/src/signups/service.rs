@@ -56,7 +56,7 @@ pub(crate) async fn begin(ctx: &Ctx, email: EmailAddress, password: Option<Passw
     if matches!(settings.signup, SignupMode::Closed | SignupMode::Invite) {
         return Err(SIGNUP_CLOSED.error());
     }
-    if settings.signup == SignupMode::Domains && !settings.signup_domains.iter().any(|domain| domain.eq_ignore_ascii_case(email.domain())) {
+    if settings.signup == SignupMode::Domains && !settings.signup_domains.iter().any(|domain| email.is_of(domain)) {
         return Err(SIGNUP_CLOSED.because("Only addresses of certain domains can sign up here."));
     }
     if let Some(password) = &password {
@@ -71,9 +71,6 @@ pub(crate) async fn begin(ctx: &Ctx, email: EmailAddress, password: Option<Passw
     let (handle_hash, expires_at, context) = (begun.handle.hash(), begun.expires_at, ctx.clone());
     let locale = locale.unwrap_or_else(|| ctx.request.locale.clone());
     ctx.write(move |tx| {
-        if let Some(owner) = users::store::id_by_email(tx, email.norm())? {
-            return tell_owner(tx, &context, owner);
-        }
         let open = store::open_ids(tx, email.norm(), context.now())?;
         for id in open.iter().take((open.len() + 1).saturating_sub(MAX_OPEN)) {
             store::consume(tx, *id, context.now())?;
@@ -91,6 +88,10 @@ pub(crate) async fn begin(ctx: &Ctx, email: EmailAddress, password: Option<Passw
             expires_at,
         };
         store::insert(tx, &new, context.now())?;
+        // It waits like any other, so that its handle behaves like any other; what completes it is mailed to nobody.
+        if let Some(owner) = users::store::id_by_email(tx, email.norm())? {
+            return tell_owner(tx, &context, owner);
+        }
         mail_proof(tx, &context, email.stored(), &locale, &token, &code)?;
         tx.record(&SignupStarted { signup_id: id.uuid() })?;
         tx.audit(AuditEntry::ok("accounts.signup.begin", &format!("signup:{id}")))
@@ -131,6 +132,9 @@ pub(crate) async fn resend(ctx: &Ctx, handle: &str) -> Result<()> {
             return Ok(());
         }
         store::renew(tx, row.id, &token.hash(), &code_mac(&context, &code), now)?;
+        if let Some(owner) = users::store::id_by_email(tx, &row.email_norm)? {
+            return tell_owner(tx, &context, owner);
+        }
         mail_proof(tx, &context, &row.email, &row.locale, &token, &code)
     })
     .await

@@ -83,14 +83,21 @@ pub(crate) fn open_ids(c: &mut Conn, email_norm: &str, now: Timestamp) -> Result
     Ok(rows.into_iter().map(|(id,)| id).collect())
 }
 
-/// Uses a sign-up up; false for everybody but the first.
+/// Uses a sign-up up, and forgets its password (PWD-9); false for everybody but the first.
 pub(crate) fn consume(tx: &mut db::Tx<'_>, id: Id<Signup>, now: Timestamp) -> Result<bool, Error> {
-    Ok(tx.execute("UPDATE accounts_pending_signups SET used_at = ? WHERE id = ? AND used_at IS NULL", params![now, id])? == 1)
+    let changed = tx.execute(
+        "UPDATE accounts_pending_signups SET used_at = ?, password_phc = NULL WHERE id = ? AND used_at IS NULL",
+        params![now, id],
+    )?;
+    Ok(changed == 1)
 }
 
 /// Voids every open sign-up for an address (SGN-2, SGN-4).
 pub(crate) fn void(tx: &mut db::Tx<'_>, email_norm: &str, now: Timestamp) -> Result<(), Error> {
-    tx.execute("UPDATE accounts_pending_signups SET used_at = ? WHERE email_norm = ? AND used_at IS NULL", params![now, email_norm])?;
+    tx.execute(
+        "UPDATE accounts_pending_signups SET used_at = ?, password_phc = NULL WHERE email_norm = ? AND used_at IS NULL",
+        params![now, email_norm],
+    )?;
     Ok(())
 }
 
@@ -99,10 +106,10 @@ pub(crate) fn count_try(tx: &mut db::Tx<'_>, id: Id<Signup>, max: i64) -> Result
     Ok(tx.execute("UPDATE accounts_pending_signups SET tries = tries + 1 WHERE id = ? AND tries < ?", params![id, max])? == 1)
 }
 
-/// Gives a sign-up a new token and code, for another mail.
+/// Gives a sign-up a new token and a new code with tries of its own, for another mail.
 pub(crate) fn renew(tx: &mut db::Tx<'_>, id: Id<Signup>, token_hash: &[u8; 32], code_mac: &[u8; 32], now: Timestamp) -> Result<(), Error> {
     tx.execute(
-        "UPDATE accounts_pending_signups SET token_hash = ?, code_mac = ?, mailed_at = ? WHERE id = ? AND used_at IS NULL",
+        "UPDATE accounts_pending_signups SET token_hash = ?, code_mac = ?, tries = 0, mailed_at = ? WHERE id = ? AND used_at IS NULL",
         params![token_hash, code_mac, now, id],
     )?;
     Ok(())

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::events::{RefreshTokenReplayed, SessionRevoked};
 use crate::problems::REFRESH_TOKEN_INVALID;
 use crate::secrets::Token;
-use crate::sessions;
+use crate::sessions::{self, SessionKind};
 use crate::settings::TokenSettings;
 use crate::tokens::jwt::Claims;
 use crate::tokens::store::{self, NewRefresh, Refresh, RefreshRow};
@@ -118,7 +118,7 @@ fn rotate(
     let new =
         NewRefresh { id: next_id, session_id: row.session_id, token_hash: *next_hash, access_jti: next_jti, created_at: now, expires_at };
     store::insert_refresh(tx, &new)?;
-    sessions::service::touch_in(tx, ctx, row.session_id)?;
+    sessions::service::touch_in(tx, ctx, row.session_id, SessionKind::Token)?;
     Ok(Outcome::Fresh { session_id: row.session_id, user_id: row.user_id, jti: next_jti, issued_at: now })
 }
 
@@ -196,7 +196,7 @@ pub(crate) async fn verify_access(ctx: &Ctx, token: &str) -> Result<std::sync::A
     let cache = ctx.state::<sessions::SessionCache>();
     let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
     if let Some(claims) = cache.claims(&hash) {
-        let is_expired = ctx.now().as_secs() > claims.exp + crate::tokens::jwt::LEEWAY_SECS;
+        let is_expired = ctx.now().as_secs() >= claims.exp + crate::tokens::jwt::LEEWAY_SECS;
         return if is_expired { Err(kernel::error::TOKEN_EXPIRED.error()) } else { Ok(claims) };
     }
     signing::refresh(&ctx.app).await?;

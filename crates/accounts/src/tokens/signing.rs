@@ -99,17 +99,19 @@ fn context(kid: &str) -> String {
     format!("accounts_signing_keys.private/{kid}")
 }
 
-/// Makes a key when none is there, or when the last one ends soon.
+/// Makes a key when none signs now, and the next one at least a day before the last one ends.
 pub(crate) async fn keep_supplied(app: &App) -> Result<()> {
     let now = app.clock().now();
-    let (has_any, has_next) = app
-        .db()
-        .read(move |c| Ok::<_, Error>((store::has_key_beyond(c, now + AFTER)?, store::has_key_beyond(c, now + AHEAD + AFTER)?)))
-        .await?;
-    match (has_any, has_next) {
-        (_, true) => Ok(()),
-        (true, false) => make(app, now + AHEAD).await.map(|_| ()),
-        (false, false) => make(app, now).await.map(|_| ()),
+    let spans = app.db().read(move |c| Ok::<_, Error>(store::key_spans(c, now + AFTER)?)).await?;
+    if !spans.iter().any(|(active_from, _)| *active_from <= now) {
+        make(app, now).await?;
+    }
+    // The job looks once a day, so a key that ends within two days must have its successor by now. It starts where that one
+    // ends: later, and a server that restarts in between would have no key to sign with.
+    let end = spans.iter().map(|(_, retire_at)| *retire_at - AFTER).max();
+    match end.filter(|end| *end <= now + AHEAD + DAY) {
+        Some(end) => make(app, end).await.map(|_| ()),
+        None => Ok(()),
     }
 }
 

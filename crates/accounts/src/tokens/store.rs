@@ -138,9 +138,9 @@ pub(crate) fn insert_key(tx: &mut db::Tx<'_>, key: &NewKey<'_>, now: Timestamp) 
     Ok(())
 }
 
-/// Whether a key is active, or will be, after `at`.
-pub(crate) fn has_key_beyond(c: &mut Conn, at: Timestamp) -> Result<bool, Error> {
-    Ok(c.opt::<i64>("SELECT 1 FROM accounts_signing_keys WHERE retire_at > ? LIMIT 1", params![at])?.is_some())
+/// From when on and until when the keys that retire after `at` are used.
+pub(crate) fn key_spans(c: &mut Conn, at: Timestamp) -> Result<Vec<(Timestamp, Timestamp)>, Error> {
+    c.all("SELECT active_from, retire_at FROM accounts_signing_keys WHERE retire_at > ?", params![at])
 }
 
 pub(crate) fn purge_keys(tx: &mut db::Tx<'_>, before: Timestamp) -> Result<u64, Error> {

@@ -142,20 +142,18 @@ async fn must_be_silent(request: Request) {
 async fn pwd12_a_secret_typed_into_any_field_is_repeated_nowhere() {
     listen();
     let app = app().await;
-    app.member(ADA).await;
     let found = bodies(app.document());
     assert!(found.len() >= 10, "{found:?}");
-    for canary in CANARIES {
-        for (method, path, names) in &found {
+    for (number, canary) in CANARIES.iter().enumerate() {
+        for (index, (method, path, names)) in found.iter().enumerate() {
             for request in attempts(&app, method, path, names, canary) {
                 must_be_silent(request).await;
             }
-            let ada = app.log_in(ADA, PASSWORD).await;
+            // Somebody new each time: the canary may become a password, or end the login.
+            let person = app.member(&format!("person-{number}-{index}@example.com")).await;
             for request in attempts(&app, method, path, names, canary) {
-                must_be_silent(request.by(&ada)).await;
+                must_be_silent(request.by(&person)).await;
             }
-            // Wrong passwords count, and later logins must not wait.
-            app.advance(HOUR);
         }
         for request in [app.get("/api/v1/me").bearer(canary), app.get("/api/v1/me").header("Cookie", &format!("sid={canary}"))] {
             must_be_silent(request).await;

@@ -191,6 +191,7 @@ async fn pwd10_a_change_needs_the_present_password() {
     assert!(mails_of(&app, "accounts/password_changed", ADA).await.is_empty());
     change(PASSWORD).await.expect(204);
     change(PASSWORD).await.expect(422).field("/current_password", "current_password_wrong");
+    app.run_jobs().await;
 }
 
 #[tokio::test]
