@@ -95,7 +95,8 @@ async fn tok7_of_fifty_refreshes_of_one_token_all_get_the_same_chain() {
     let ada = client(&app, ADA).await;
     let twin = app.twin().await;
     let answers = at_once((0..25).flat_map(|_| [refresh(&app, &ada.refresh), refresh(&twin, &ada.refresh)])).await;
-    assert_eq!(count(&answers, 200), 50);
+    let odd: Vec<String> = answers.iter().filter(|answer| answer.status != 200).map(|answer| answer.to_string()).collect();
+    assert!(odd.is_empty(), "{odd:#?}");
     assert!(answers.iter().all(|answer| answer["refresh_token"] == answers[0]["refresh_token"]));
     // The chain of the client that signed up has one token, this one has two.
     assert_eq!(rows(&app, "accounts_refresh_tokens").await, 3);
