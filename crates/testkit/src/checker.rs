@@ -35,6 +35,7 @@ impl std::fmt::Debug for Checker {
 impl Checker {
     pub(crate) fn new(plan: &Plan) -> Checker {
         let document = kernel::http::document(plan).unwrap_or_else(|error| panic!("there is no OpenAPI document: {error:?}"));
+        let document = with_inline_responses(document);
         let route = |operation: &kernel::http::Operation| Route {
             method: operation.method().as_str().to_owned(),
             path: operation.path(),
@@ -165,6 +166,20 @@ impl Checker {
         compiled.insert(key.to_owned(), validator.clone());
         Ok(validator)
     }
+}
+
+/// The document with every shared response in the place of its reference.
+fn with_inline_responses(mut document: Value) -> Value {
+    let shared = document["components"]["responses"].clone();
+    let operations = document["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
+    for operation in operations.filter_map(Value::as_object_mut).flat_map(|methods| methods.values_mut()) {
+        for response in operation["responses"].as_object_mut().into_iter().flat_map(|responses| responses.values_mut()) {
+            if let Some(name) = response["$ref"].as_str().and_then(|path| path.strip_prefix("#/components/responses/")) {
+                *response = shared[name].clone();
+            }
+        }
+    }
+    document
 }
 
 /// Compiles a schema of the document; references lead to the document's components.

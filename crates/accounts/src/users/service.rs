@@ -55,6 +55,7 @@ pub(crate) async fn update_me(ctx: &Ctx, patch: ProfilePatch, if_match: IfMatch)
     let (id, now) = (ctx.actor.user_id()?, ctx.now());
     ctx.write(move |tx| {
         use db::OnViolation as _;
+        store::lock(tx, id)?;
         let user = store::find(tx, id)?.ok_or(&NOT_FOUND)?;
         if_match.expected(user.version)?;
         let kept = user.username.as_deref().and_then(|name| Username::parse(name).ok());

@@ -86,6 +86,12 @@ pub(crate) fn find(c: &mut Conn, id: UserId) -> Result<Option<UserRecord>, Error
     Ok(row.map(UserRecord::from))
 }
 
+/// Holds a user's row until the transaction ends, so that what is decided on it stays true on every database.
+pub(crate) fn lock(tx: &mut db::Tx<'_>, id: UserId) -> Result<(), Error> {
+    tx.opt::<i64>("SELECT version FROM accounts_users WHERE id = ? {for_update}", params![id])?;
+    Ok(())
+}
+
 /// The user with this proven address.
 pub(crate) fn id_by_email(c: &mut Conn, email_norm: &str) -> Result<Option<UserId>, Error> {
     let row = c.opt::<(UserId,)>("SELECT user_id FROM accounts_user_emails WHERE email_norm = ?", params![email_norm])?;

@@ -132,10 +132,13 @@ fn problem_schema() -> Value {
 pub fn document(plan: &Plan) -> Result<Value> {
     let components = Components::of(plan.operations())?;
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
-    let mut tags = BTreeSet::new();
+    let (mut tags, mut failures) = (BTreeSet::new(), Map::new());
     for operation in plan.operations().filter(|operation| !operation.doc().is_hidden) {
         let doc = operation.doc();
         tags.insert(doc.tag);
+        for (status, problems) in problems(doc) {
+            failures.entry(failure_name(status, &problems)).or_insert_with(|| failure(status, &problems));
+        }
         paths.entry(doc.path).or_default().insert(doc.method.as_str().to_ascii_lowercase(), describe(doc, &components));
     }
     Ok(json!({
@@ -151,6 +154,7 @@ pub fn document(plan: &Plan) -> Result<Value> {
         "webhooks": webhooks(plan),
         "components": {
             "schemas": components.0,
+            "responses": failures,
             "headers": headers(),
             "securitySchemes": {
                 "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "An access token." },
@@ -326,9 +330,15 @@ fn responses(doc: &OperationDoc, components: &Components) -> Map<String, Value> 
         all.insert("304".to_owned(), json!({ "description": "You have this version already." }));
     }
     for (status, problems) in problems(doc) {
-        all.insert(status.to_string(), failure(status, &problems));
+        all.insert(status.to_string(), json!({ "$ref": format!("#/components/responses/{}", failure_name(status, &problems)) }));
     }
     all
+}
+
+/// Operations that fail in the same ways share one response, named after its status and codes.
+fn failure_name(status: u16, problems: &[&'static Problem]) -> String {
+    let codes: BTreeSet<&str> = problems.iter().map(|problem| problem.code).collect();
+    codes.into_iter().fold(status.to_string(), |name, code| format!("{name}.{code}"))
 }
 
 fn common_headers(more: &[&str]) -> Value {
