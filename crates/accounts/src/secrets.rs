@@ -290,6 +290,9 @@ mod tests {
     #[test]
     fn the_schema_of_a_password_states_its_format_and_length() {
         let schema = serde_json::to_value(<Password as utoipa::PartialSchema>::schema()).unwrap();
-        assert_eq!(schema, serde_json::json!({"type": "string", "format": "password", "maxLength": 1024}));
+        let expected = serde_json::json!({
+            "type": "string", "format": "password", "maxLength": 1024, "description": "A password, as it was typed."
+        });
+        assert_eq!(schema, expected);
     }
 }

@@ -225,6 +225,7 @@ impl Module for Platform {
             .state(|setup| Mailer::new(setup.settings::<MailSettings>()))
             .state(|_| Ok(idempotency::Running::default()))
             .state(|_| Ok(Metrics::default()))
+            .state(|_| Ok(http::ApiDocument::default()))
             .job(messages::send)
             .job(purge)
             .every("17 * * * *", Purge {})
@@ -270,6 +271,10 @@ pub fn unsafe_settings(platform: &PlatformSettings, http: &HttpSettings, mail: &
         (
             http.trusted_proxies.is_everyone(),
             "http.trusted_proxies trusts every address, so anybody could claim to be anybody: name your proxies.",
+        ),
+        (
+            http.trusted_proxies.is_empty(),
+            "http.trusted_proxies is empty, but HTTPS ends at a proxy: everybody would share the proxy's address and its limits. Name the proxy.",
         ),
     ];
     checks.into_iter().filter(|(is_unsafe, _)| *is_unsafe).map(|(_, text)| text.to_owned()).collect()

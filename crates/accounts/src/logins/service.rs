@@ -4,6 +4,7 @@ use kernel::{AuditEntry, Ctx, Error, Result, UserId};
 
 use crate::emails::address::EmailAddress;
 use crate::hashing::Hasher;
+use crate::logins::store::{self, Found};
 use crate::logins::throttle::{self, Admission};
 use crate::passwords;
 use crate::passwords::policy::check_not_too_long;
@@ -11,14 +12,13 @@ use crate::problems::INVALID_CREDENTIALS;
 use crate::secrets::Password;
 use crate::sessions::SessionKind;
 use crate::sessions::service::{NewSession, Started};
+use crate::users::UserStatus;
 use crate::users::names::Username;
-use crate::users::{self, UserStatus};
 
-/// Who was found under the typed name, if anybody: with the hash, and whether the account may log in.
-struct Found {
-    user: UserId,
-    phc: Option<String>,
-    is_active: bool,
+impl Found {
+    fn is_active(&self) -> bool {
+        UserStatus::parse(&self.status) == UserStatus::Active
+    }
 }
 
 /// Checks name and password and starts a session; every failure is the same `invalid_credentials` (ENU-1).
@@ -35,48 +35,47 @@ pub(crate) async fn log_in(ctx: &Ctx, identifier: &str, password: &Password, kin
         }
     };
     match found {
-        Some(found) if verdict.matches && found.is_active => {
+        Some(found) if verdict.matches && found.is_active() => {
             let rehashed = if verdict.needs_rehash { Some(passwords::service::hash(ctx, password).await?) } else { None };
             admit(ctx, name, found, rehashed, kind).await
         }
         found => {
-            refuse(ctx, name, admission, found.map(|found| found.user)).await?;
+            refuse(ctx, name, admission, found.map(|found| found.user_id)).await?;
             Err(INVALID_CREDENTIALS.error())
         }
     }
 }
 
-/// What the throttle counts: the normal form of an address or username, or what was typed.
+/// What the throttle counts: the normal form of an address or username, or, marked, what was typed.
 fn normalised(identifier: &str) -> String {
     if let Ok(email) = EmailAddress::parse(identifier) {
         return email.norm().to_owned();
     }
-    Username::parse(identifier).map_or_else(|_| identifier.to_owned(), |username| username.norm().to_owned())
+    Username::parse(identifier).map_or_else(|_| format!("?{identifier}"), |username| username.norm().to_owned())
 }
 
 async fn find(ctx: &Ctx, identifier: &str) -> Result<Option<Found>> {
-    let identifier = identifier.to_owned();
-    ctx.read(move |c| {
-        let Some(id) = users::service::find_login_name(c, &identifier)? else { return Ok(None) };
-        let Some(user) = users::store::find(c, id)? else { return Ok(None) };
-        let phc = passwords::store::find(c, id)?;
-        Ok(Some(Found { user: id, phc, is_active: user.status == UserStatus::Active }))
+    let (email, username) = (EmailAddress::parse(identifier), Username::parse(identifier));
+    ctx.read(move |c| match (&email, &username) {
+        (Ok(email), _) => Ok(store::find_by_email(c, email.norm())?),
+        (_, Ok(username)) => Ok(store::find_by_username(c, username.norm())?),
+        _ => Ok(None),
     })
     .await
 }
 
 async fn admit(ctx: &Ctx, name: String, found: Found, rehashed: Option<String>, kind: SessionKind) -> Result<Started> {
-    let new = std::sync::Arc::new(NewSession::new(ctx, found.user, kind, "password"));
+    let new = std::sync::Arc::new(NewSession::new(ctx, found.user_id, kind, "password"));
     let (context, session) = (ctx.clone(), new.clone());
     ctx.write(move |tx| {
+        // Disabled meanwhile, or another password? Then this login never happened. A twin's rehash is no change.
+        let person = store::lock_person(tx, found.user_id)?;
+        if !person.is_some_and(|person| person.is_active() && person.changed_at == found.changed_at) {
+            return Err(INVALID_CREDENTIALS.error());
+        }
         throttle::clear(tx, &context, &name)?;
         if let (Some(old), Some(new)) = (&found.phc, &rehashed) {
-            passwords::store::rehash(tx, found.user, old, new)?;
-        }
-        // Disabled meanwhile? Then this login never happened.
-        let is_active = users::store::find(tx, found.user)?.is_some_and(|user| user.status == UserStatus::Active);
-        if !is_active {
-            return Err(INVALID_CREDENTIALS.error());
+            passwords::store::rehash(tx, found.user_id, old, new)?;
         }
         session.insert(tx)
     })

@@ -1,7 +1,44 @@
-//! SQL of throttles.
+//! SQL of logins and throttles.
 
 use db::{Conn, Error, params};
-use kernel::Timestamp;
+use kernel::{Timestamp, UserId};
+
+db::row! {
+    /// Who was found under a typed name, and what opens the account.
+    pub(crate) struct Found {
+        pub(crate) user_id: UserId,
+        pub(crate) status: String,
+        pub(crate) phc: Option<String>,
+        pub(crate) changed_at: Option<Timestamp>,
+    }
+}
+
+// One statement each, so that an unknown name costs as many as a known one (ENU-2).
+
+pub(crate) fn find_by_email(c: &mut Conn, email_norm: &str) -> Result<Option<Found>, Error> {
+    c.opt(
+        "SELECT u.id AS user_id, u.status, p.phc, p.changed_at FROM accounts_user_emails e JOIN accounts_users u ON u.id = e.user_id \
+         LEFT JOIN accounts_passwords p ON p.user_id = u.id WHERE e.email_norm = ?",
+        params![email_norm],
+    )
+}
+
+pub(crate) fn find_by_username(c: &mut Conn, username_norm: &str) -> Result<Option<Found>, Error> {
+    c.opt(
+        "SELECT u.id AS user_id, u.status, p.phc, p.changed_at FROM accounts_users u \
+         LEFT JOIN accounts_passwords p ON p.user_id = u.id WHERE u.username_norm = ?",
+        params![username_norm],
+    )
+}
+
+/// The person with a password, locked until the transaction ends: neither a reset nor a disabling comes in between.
+pub(crate) fn lock_person(tx: &mut db::Tx<'_>, id: UserId) -> Result<Option<Found>, Error> {
+    tx.opt(
+        "SELECT u.id AS user_id, u.status, p.phc, p.changed_at FROM accounts_users u \
+         JOIN accounts_passwords p ON p.user_id = u.id WHERE u.id = ? {for_update}",
+        params![id],
+    )
+}
 
 db::row! {
     /// A row of `accounts_throttles`.

@@ -22,8 +22,10 @@ fn key_of(ctx: &Ctx, name: &str) -> [u8; 32] {
 
 /// The wait after `fails` failures in a row: none at first, then 1, 2, 4 … seconds.
 fn wait_after(fails: i64, free: i64, max: Duration) -> Duration {
-    let Ok(beyond) = u32::try_from(fails - free) else { return Duration::ZERO };
-    Duration::from_secs(1_u64.checked_shl(beyond.min(63)).unwrap_or(u64::MAX)).min(max)
+    match fails - free {
+        ..0 => Duration::ZERO,
+        beyond => Duration::from_secs(1 << beyond.min(62)).min(max),
+    }
 }
 
 /// How a try was let through.

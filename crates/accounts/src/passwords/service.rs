@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use kernel::error::NOT_FOUND;
-use kernel::{AuditEntry, Ctx, Error, FieldError, Result, Timestamp, Tx, UserId};
+use kernel::error::{NOT_FOUND, UNAUTHENTICATED};
+use kernel::{AuditEntry, Ctx, Error, FieldError, Id, Result, Session, Timestamp, Tx, UserId};
 use serde::Serialize;
 
 use crate::emails::address::EmailAddress;
@@ -103,7 +103,7 @@ pub(crate) async fn change(ctx: &Ctx, current: Password, new: Password) -> Resul
     ctx.write(move |tx| {
         replace(tx, &context, user, &phc)?;
         sessions::service::revoke_all(tx, &context, user, Some(session))?;
-        sessions::store::renew(tx, session, now, hash)?;
+        renew(tx, session, now, hash)?;
         tx.record(&crate::events::SessionRenewed { session_id: session.uuid(), user_id: user.uuid() })?;
         tx.audit(AuditEntry::ok("accounts.password.change", &format!("user:{user}")))
     })
@@ -119,12 +119,17 @@ pub(crate) async fn reauthenticate(ctx: &Ctx, password: Password) -> Result<(Tim
     let cookie = new_cookie(ctx);
     let hash = cookie.as_ref().map(Token::hash);
     ctx.write(move |tx| {
-        sessions::store::renew(tx, session, now, hash)?;
+        renew(tx, session, now, hash)?;
         tx.record(&crate::events::SessionRenewed { session_id: session.uuid(), user_id: user.uuid() })?;
         tx.audit(AuditEntry::ok("accounts.session.reauthenticate", &format!("session:{session}")))
     })
     .await?;
     Ok((now, cookie))
+}
+
+/// Renews the session unless it was ended since the request came in, by a reset for example.
+fn renew(tx: &mut Tx<'_, '_>, session: Id<Session>, now: Timestamp, cookie: Option<[u8; 32]>) -> Result<()> {
+    if sessions::store::renew(tx, session, now, cookie)? { Ok(()) } else { Err(UNAUTHENTICATED.error()) }
 }
 
 fn new_cookie(ctx: &Ctx) -> Option<Token> {
@@ -150,7 +155,7 @@ fn replace(tx: &mut Tx<'_, '_>, ctx: &Ctx, user: UserId, phc: &str) -> Result<()
     tx.record(&PasswordChanged { user_id: user.uuid() })
 }
 
-/// Under which name guesses at one's own password are counted; nobody can type it at the login.
+/// Under which name guesses at one's own password are counted; no name typed at the login is counted under it.
 fn own_name(user: UserId) -> String {
     format!("own password\n{user}")
 }

@@ -92,12 +92,14 @@ fn step(
 ) -> Result<Outcome> {
     let now = ctx.now();
     let Some(row) = store::find_refresh(tx, hash)? else { return Ok(Outcome::Invalid) };
-    let is_live = sessions::store::find(tx, row.session_id)?.is_some_and(|session| session.is_live(now));
-    if !is_live || row.revoked_at.is_some() || now >= row.expires_at {
+    let Some(session) = sessions::store::find(tx, row.session_id)?.filter(|session| session.is_live(now)) else {
+        return Ok(Outcome::Invalid);
+    };
+    if row.revoked_at.is_some() || now >= row.expires_at {
         return Ok(Outcome::Invalid);
     }
     match row.next_id {
-        None => rotate(tx, ctx, &row, next_hash, next_id, next_jti),
+        None => rotate(tx, ctx, &row, session.created_at, next_hash, next_id, next_jti),
         Some(successor) => replay(tx, ctx, &row, successor, next_jti),
     }
 }
@@ -106,6 +108,7 @@ fn rotate(
     tx: &mut Tx<'_, '_>,
     ctx: &Ctx,
     row: &RefreshRow,
+    chain_began: Timestamp,
     next_hash: &[u8; 32],
     next_id: Id<Refresh>,
     next_jti: Id<Claims>,
@@ -114,7 +117,8 @@ fn rotate(
     if !store::consume(tx, row.id, next_id, now)? {
         return Ok(Outcome::Invalid);
     }
-    let expires_at = now + *ctx.settings::<TokenSettings>().refresh_idle;
+    let settings = ctx.settings::<TokenSettings>();
+    let expires_at = (now + *settings.refresh_idle).min(chain_began + *settings.refresh_absolute);
     let new =
         NewRefresh { id: next_id, session_id: row.session_id, token_hash: *next_hash, access_jti: next_jti, created_at: now, expires_at };
     store::insert_refresh(tx, &new)?;

@@ -1,11 +1,12 @@
 //! The signing keys in use: made a day ahead, active for 90 days, published until their last token has expired (TOK-9).
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use kernel::error::UNAVAILABLE;
 use kernel::{App, Clock, Ctx, Error, Result, Timestamp};
+use tokio::sync::Mutex;
 
 use crate::events::SigningKeyRotated;
 use crate::tokens::jwt::{Claims, TokenProblem, Verifier, mint};
@@ -29,18 +30,23 @@ struct Loaded {
 pub(crate) struct SigningKeys {
     verifier: Verifier,
     loaded: RwLock<Arc<Vec<Loaded>>>,
-    is_stale: AtomicBool,
+    /// How often the keys changed, and up to which change they were read.
+    changes: AtomicU64,
+    read: AtomicU64,
+    /// Whoever comes while somebody reads the keys waits for them: without them good tokens would look forged.
+    reading: Mutex<()>,
 }
 
 impl SigningKeys {
     pub(crate) fn new(issuer: &str, clock: Clock) -> Result<SigningKeys> {
         let verifier = Verifier::new([], issuer, issuer, clock)?;
-        Ok(SigningKeys { verifier, loaded: RwLock::default(), is_stale: AtomicBool::new(true) })
+        let (changes, read) = (AtomicU64::new(1), AtomicU64::new(0));
+        Ok(SigningKeys { verifier, loaded: RwLock::default(), changes, read, reading: Mutex::default() })
     }
 
     /// Reads the keys again before they are next used.
     pub(crate) fn mark_stale(&self) {
-        self.is_stale.store(true, Ordering::Release);
+        self.changes.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(crate) fn verify(&self, token: &str) -> Result<Claims, TokenProblem> {
@@ -59,6 +65,10 @@ impl SigningKeys {
         self.snapshot().iter().map(|loaded| loaded.key.public()).collect()
     }
 
+    fn is_read(&self) -> bool {
+        self.read.load(Ordering::Acquire) == self.changes.load(Ordering::Acquire)
+    }
+
     fn snapshot(&self) -> Arc<Vec<Loaded>> {
         self.loaded.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -67,20 +77,19 @@ impl SigningKeys {
 /// Loads the keys if they changed.
 pub(crate) async fn refresh(app: &App) -> Result<()> {
     let keys = app.state::<SigningKeys>();
-    if !keys.is_stale.swap(false, Ordering::AcqRel) {
+    if keys.is_read() {
         return Ok(());
     }
-    match load(app).await {
-        Ok(loaded) => {
-            keys.verifier.replace_keys(loaded.iter().map(|loaded| loaded.key.public()));
-            *keys.loaded.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(loaded);
-            Ok(())
-        }
-        Err(error) => {
-            keys.mark_stale();
-            Err(error)
-        }
+    let _turn = keys.reading.lock().await;
+    if keys.is_read() {
+        return Ok(());
     }
+    let changes = keys.changes.load(Ordering::Acquire);
+    let loaded = load(app).await?;
+    keys.verifier.replace_keys(loaded.iter().map(|loaded| loaded.key.public()));
+    *keys.loaded.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(loaded);
+    keys.read.store(changes, Ordering::Release);
+    Ok(())
 }
 
 async fn load(app: &App) -> Result<Vec<Loaded>> {

@@ -36,9 +36,24 @@ async fn enu1_every_failed_login_is_the_same_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn enu2_a_failed_login_costs_the_same_statements_for_every_name() {
+    let app = town().await;
+    let cost = async |name: &str| app.statements(log_in(&app, name, WRONG).send()).await.1;
+    let unknown = cost("nobody@example.com").await;
+    for name in [ADA, BOB, "carl@example.com", "dora@example.com", "nobody-at-all"] {
+        assert_eq!(cost(name).await, unknown, "{name}");
+    }
+    // Once failures are counted, too.
+    let unknown = cost("nobody@example.com").await;
+    for name in [ADA, BOB, "carl@example.com", "dora@example.com", "nobody-at-all"] {
+        assert_eq!(cost(name).await, unknown, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn enu5_the_nth_failure_is_throttled_alike_for_known_and_unknown_names() {
     let app = town().await;
-    let mut all: Vec<Vec<(u16, Vec<String>, Vec<u8>)>> = Vec::new();
+    let mut all: Vec<Vec<Seen>> = Vec::new();
     for name in [ADA, BOB, "carl@example.com", "dora@example.com", "nobody@example.com", "nobody-at-all", "?"] {
         let mut run = Vec::new();
         for _ in 0..9 {
@@ -155,7 +170,7 @@ async fn enu4_asking_for_another_mail_tells_nothing() {
 }
 
 /// A problem document without the path that it repeats.
-fn without_path(answer: (u16, Vec<String>, Vec<u8>)) -> (u16, Vec<String>, Value) {
+fn without_path(answer: Seen) -> (u16, Vec<String>, Value) {
     let mut body: Value = serde_json::from_slice(&answer.2).unwrap_or_else(|error| panic!("{error}"));
     if let Some(members) = body.as_object_mut() {
         members.remove("instance");

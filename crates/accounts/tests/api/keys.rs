@@ -140,3 +140,30 @@ async fn tok9_a_server_that_slept_through_a_rotation_makes_a_key_at_once() {
         app.run_jobs().await;
     }
 }
+
+#[tokio::test]
+async fn tok9_a_fresh_node_believes_good_tokens_from_its_first_requests_on() {
+    let app = app().await;
+    let ada = client(&app, ADA).await;
+    for _ in 0..5 {
+        let twin = app.twin().await;
+        let asks = (0..25).flat_map(|_| [twin.get("/api/v1/me").bearer(&ada.access), log_in(&twin, ADA, testkit::PASSWORD)]);
+        let answers = at_once(asks).await;
+        assert_eq!(count(&answers, 200), 50);
+        twin.kernel().announce_stop();
+    }
+}
+
+#[tokio::test]
+async fn tok9_nobody_is_turned_away_amid_a_rotation() {
+    let app = app().await;
+    let mut ada = client(&app, ADA).await;
+    for _ in 0..5 {
+        app.advance(SECOND);
+        command(&app, &["keys", "rotate", "--now"]).await.unwrap();
+        let asks = (0..25).flat_map(|_| [app.get("/api/v1/me").bearer(&ada.access), log_in(&app, ADA, testkit::PASSWORD)]);
+        let answers = at_once(asks).await;
+        assert_eq!(count(&answers, 200), 50);
+        ada = Client::of(&answers[1]);
+    }
+}

@@ -57,7 +57,7 @@ async fn r54_of_fifty_people_who_want_one_username_one_gets_it() {
     for number in 0..50 {
         waiting.push(pending_of(&app, &format!("person-{number}@example.com")).await);
     }
-    let name = |number: usize| if number % 2 == 0 { "countess" } else { "COUNTESS" };
+    let name = |number: usize| if number.is_multiple_of(2) { "countess" } else { "COUNTESS" };
     let body = |number: usize| json!({ "token": waiting[number].token, "signup_token": waiting[number].handle, "username": name(number) });
     let answers = at_once((0..50).map(|number| complete(&app, &body(number)))).await;
     one_of_fifty(&answers, 201, &[409]);
@@ -172,5 +172,84 @@ async fn fifty_password_changes_with_one_cookie_leave_one_password() {
         app.advance(15 * MINUTE);
     }
     assert_eq!(opened, 1);
+    app.run_jobs().await;
+}
+
+/// The clients of those answers that were logins.
+fn clients(answers: &[TestResponse]) -> Vec<Client> {
+    answers.iter().filter(|answer| answer.status == 200).map(Client::of).collect()
+}
+
+async fn all_are_out(app: &testkit::TestApp, clients: &[Client]) {
+    for client in clients {
+        app.get("/api/v1/me").bearer(&client.access).await.expect(401);
+        refresh(app, &client.refresh).await.expect(401);
+    }
+}
+
+#[tokio::test]
+async fn rst8_a_login_with_the_old_password_amid_a_reset_does_not_outlive_it() {
+    let app = app().await;
+    app.member(ADA).await;
+    app.advance(MINUTE);
+    let token = reset_token(&app, ADA).await;
+    let logins = || (0..24).map(|_| log_in(&app, ADA, PASSWORD));
+    let requests: Vec<_> = logins().chain([reset(&app, &token, OTHER)]).chain(logins()).collect();
+    let answers = at_once(requests).await;
+    assert_eq!((count(&answers, 204), count(&answers, 500)), (1, 0));
+    all_are_out(&app, &clients(&answers)).await;
+    app.advance(HOUR);
+    log_in(&app, ADA, OTHER).await.expect(200);
+    app.run_jobs().await;
+}
+
+#[tokio::test]
+async fn pwd10_a_login_with_the_old_password_amid_a_change_does_not_outlive_it() {
+    let app = app().await;
+    let ada = client(&app, ADA).await;
+    app.advance(MINUTE);
+    let change = json!({ "current_password": PASSWORD, "new_password": OTHER });
+    let logins = || (0..24).map(|_| log_in(&app, ADA, PASSWORD));
+    let change = app.put("/api/v1/me/password").bearer(&ada.access).json(&change);
+    let answers = at_once(logins().chain([change]).chain(logins()).collect::<Vec<_>>()).await;
+    assert_eq!((count(&answers, 204), count(&answers, 500)), (1, 0));
+    all_are_out(&app, &clients(&answers)).await;
+    app.get("/api/v1/me").bearer(&ada.access).await.expect(200);
+    app.run_jobs().await;
+}
+
+#[tokio::test]
+async fn ses4_a_login_amid_being_disabled_does_not_come_back_with_the_person() {
+    let app = app().await;
+    app.member(ADA).await;
+    let logins = at_once((0..49).map(|_| log_in(&app, ADA, PASSWORD)));
+    let (answers, disabled) = futures_util::future::join(logins, command(&app, &["user", "disable", ADA])).await;
+    disabled.unwrap();
+    assert_eq!(count(&answers, 200) + count(&answers, 401) + count(&answers, 429), 49);
+    command(&app, &["user", "enable", ADA]).await.unwrap();
+    all_are_out(&app, &clients(&answers)).await;
+}
+
+#[tokio::test]
+async fn rst8_a_password_change_by_an_ended_session_does_not_undo_a_reset() {
+    let app = app().await;
+    app.member(ADA).await;
+    let mut thieves = Vec::new();
+    for _ in 0..10 {
+        thieves.push(another_client(&app, ADA).await);
+    }
+    let token = reset_token(&app, ADA).await;
+    let change = |thief: &Client| {
+        let body = json!({ "current_password": PASSWORD, "new_password": "the thief's own password" });
+        app.put("/api/v1/me/password").bearer(&thief.access).json(&body)
+    };
+    let requests: Vec<_> = [reset(&app, &token, OTHER)].into_iter().chain(thieves.iter().map(change)).collect();
+    let answers = at_once(requests).await;
+    assert_eq!(count(&answers, 500), 0);
+    // Whoever came last set the password; a change after the reset would need a session that the reset had ended.
+    if answers[0].status == 204 {
+        app.advance(HOUR);
+        log_in(&app, ADA, OTHER).await.expect(200);
+    }
     app.run_jobs().await;
 }

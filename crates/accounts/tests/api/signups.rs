@@ -167,7 +167,7 @@ async fn five_sign_ups_of_an_address_wait_and_the_oldest_makes_room() {
 #[tokio::test]
 async fn sgn5_what_is_no_address_is_refused_before_anything_else() {
     let app = app().await;
-    let long = format!("{}@{}.example.com", "l".repeat(64), "d".repeat(63).repeat(1) + "." + &"d".repeat(63) + "." + &"d".repeat(50));
+    let long = format!("{}@{}.example.com", "l".repeat(64), ["d".repeat(63), "d".repeat(63), "d".repeat(50)].join("."));
     assert!(long.len() > 254, "{}", long.len());
     for typed in [
         "a@b",

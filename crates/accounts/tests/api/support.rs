@@ -200,8 +200,11 @@ pub(crate) async fn rows(app: &TestApp, table: &'static str) -> i64 {
     counted.await.unwrap_or_else(|error| panic!("cannot count {table}: {error}"))
 }
 
-/// What a stranger may learn from an answer: status, header names, cookies by name, the body; with one request id for all.
-pub(crate) async fn seen(request: Request) -> (u16, Vec<String>, Vec<u8>) {
+/// What a stranger may learn from an answer: its status, its headers, its body.
+pub(crate) type Seen = (u16, Vec<String>, Vec<u8>);
+
+/// Sends a request, with one request id for all, and looks at the answer as a stranger would.
+pub(crate) async fn seen(request: Request) -> Seen {
     let answer = request.header("X-Request-Id", "the-same-for-everybody").await;
     let mut names: Vec<String> = answer.headers.keys().map(ToString::to_string).collect();
     names.sort_unstable();

@@ -1,6 +1,7 @@
 //! What handlers take: bodies, query parameters, path ids and preconditions, each refused in the words of the API.
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
+use http::HeaderValue;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH};
 use http::request::Parts;
 use http_body_util::{BodyExt as _, Limited};
@@ -33,7 +34,8 @@ impl<T: DeserializeOwned + ToSchema + 'static> FromRequest<App> for Body<T> {
     async fn from_request(request: Request, app: &App) -> Result<Self> {
         check_media_type(&request)?;
         let limit = app.settings::<HttpSettings>().max_body.as_usize();
-        let bytes = read_body(request, limit).await?;
+        let announced = request.headers().get(CONTENT_LENGTH).cloned();
+        let bytes = read_body(announced.as_ref(), request.into_body(), limit).await?;
         let value = json::parse_strict(&bytes)?;
         app.validators().read::<T>(value, Place::Body).map(Body)
     }
@@ -56,12 +58,13 @@ fn check_media_type(request: &Request) -> Result<()> {
     }
 }
 
-async fn read_body(request: Request, limit: usize) -> Result<bytes::Bytes> {
-    let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
+/// Reads a body of at most `limit` bytes; one that announces more is refused unread.
+pub(crate) async fn read_body(announced: Option<&HeaderValue>, body: axum::body::Body, limit: usize) -> Result<bytes::Bytes> {
+    let announced = announced.and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
         return Err(too_large(limit));
     }
-    match Limited::new(request.into_body(), limit).collect().await {
+    match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_large(limit)),
         Err(_) => Err(MALFORMED_REQUEST.because("The body ended before its announced length.")),

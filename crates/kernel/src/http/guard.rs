@@ -3,12 +3,13 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::Route as Handler;
 use futures_util::future::BoxFuture;
-use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, COOKIE, ETAG, IF_NONE_MATCH};
+use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, COOKIE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tower::{Layer, Service};
 
@@ -16,14 +17,19 @@ use crate::actor::{Actor, CredentialKind};
 use crate::address::limit_key;
 use crate::app::App;
 use crate::ctx::{Ctx, RequestInfo};
-use crate::error::{AMBIGUOUS_CREDENTIALS, Error, FieldError, INTERNAL, MALFORMED_REQUEST, NOT_ACCEPTABLE, Result, UNAUTHENTICATED};
-use crate::http::extract::query_pairs;
+use crate::error::{
+    AMBIGUOUS_CREDENTIALS, Error, FieldError, INTERNAL, MALFORMED_REQUEST, NOT_ACCEPTABLE, OUTCOME_UNKNOWN, Result, UNAUTHENTICATED,
+};
+use crate::http::extract::{query_pairs, read_body};
 use crate::http::operation::{Access, OperationDoc, RateClass};
 use crate::http::rate::{Policy, Tightest};
 use crate::http::{SESSION_MODE, answer, csrf, session_cookie_name};
 use crate::idempotency;
 use crate::platform::{HttpSettings, LimitSettings};
 use crate::ports::Credential;
+
+/// How recent a login must be for administrative permissions, until sessions carry a grant of their own (SES-3).
+const ADMIN_FRESH: Duration = Duration::from_secs(12 * 3600);
 
 /// What the guard of one operation knows.
 pub(crate) struct Guard {
@@ -34,6 +40,9 @@ pub(crate) struct Guard {
     auth: Policy,
     cors_origins: Vec<String>,
     public_url: String,
+    max_body: usize,
+    /// How long a change is waited for: a little less than the edge waits for everything.
+    patience: Duration,
 }
 
 /// The route template of an answer, for metrics and logs.
@@ -46,15 +55,17 @@ pub(crate) struct NoCompression;
 
 impl Guard {
     pub(crate) fn new(app: &App, doc: &OperationDoc) -> Guard {
-        let limits = app.settings::<LimitSettings>();
+        let (limits, http) = (app.settings::<LimitSettings>(), app.settings::<HttpSettings>());
         Guard {
             app: app.clone(),
             doc: doc.clone(),
             is_limited: limits.enabled && doc.rate != RateClass::Unlimited,
             default: Policy::per_minute("default", limits.default_per_minute),
             auth: Policy::per_minute("auth", limits.auth_per_minute),
-            cors_origins: app.settings::<HttpSettings>().cors_origins.clone(),
+            cors_origins: http.cors_origins.clone(),
             public_url: app.public_url(),
+            max_body: http.max_body.as_usize(),
+            patience: *http.request_timeout - *http.request_timeout / 20,
         }
     }
 
@@ -141,8 +152,8 @@ async fn proceed(guard: &Guard, ctx: Ctx, mut request: Request, handler: Handler
     let has_credential = ctx.actor.credential() != CredentialKind::None;
     let if_none_match = request.headers().get(IF_NONE_MATCH).cloned();
     let (method, uri) = (request.method().clone(), request.uri().clone());
-    let mut response = if guard.doc.is_idempotent && request.headers().contains_key(idempotency::HEADER) {
-        idempotency::run(ctx, request, handler).await
+    let mut response = if csrf::is_unsafe(&method) {
+        change(guard, ctx, request, handler).await
     } else {
         request.extensions_mut().insert(ctx);
         run(handler, request).await
@@ -153,10 +164,51 @@ async fn proceed(guard: &Guard, ctx: Ctx, mut request: Request, handler: Handler
     {
         response.headers_mut().insert(name, value);
     }
-    if method == Method::GET || method == Method::HEAD {
+    if (method == Method::GET || method == Method::HEAD) && !guard.doc.answers_secrets {
         return not_modified(response, if_none_match.as_ref());
     }
     response
+}
+
+/// Runs a request that may change something: first its whole body, then the work, which its caller can no longer break off.
+async fn change(guard: &Guard, ctx: Ctx, request: Request, handler: Handler) -> Response {
+    let (parts, body) = request.into_parts();
+    let announced = parts.headers.get(CONTENT_LENGTH).cloned();
+    let bytes = match read_body(announced.as_ref(), body, guard.max_body).await {
+        Ok(bytes) => bytes,
+        Err(error) => return error.into_response(),
+    };
+    let request = Request::from_parts(parts, axum::body::Body::from(bytes));
+    let work = to_the_end(answer_once(guard.doc.is_idempotent, ctx, request, handler));
+    match tokio::time::timeout(guard.patience, work).await {
+        Ok(response) => response,
+        Err(_) => OUTCOME_UNKNOWN.because("The change took too long; it may still be made. Read the resource to see.").into_response(),
+    }
+}
+
+/// Runs a request that may change something, once per idempotency key.
+async fn answer_once(is_idempotent: bool, ctx: Ctx, mut request: Request, handler: Handler) -> Response {
+    if is_idempotent && request.headers().contains_key(idempotency::HEADER) {
+        return idempotency::run(ctx, request, handler).await;
+    }
+    request.extensions_mut().insert(ctx);
+    run(handler, request).await
+}
+
+/// Lets the work end although its caller hangs up: what was written is then also announced and remembered.
+#[expect(clippy::disallowed_methods, reason = "the request's own work, awaited here; draining waits for the request")]
+async fn to_the_end(work: impl Future<Output = Response> + Send + 'static) -> Response {
+    match tokio::spawn(work).await {
+        Ok(response) => response,
+        Err(failure) => INTERNAL.error().with_source(panic_text(failure)).into_response(),
+    }
+}
+
+fn panic_text(failure: tokio::task::JoinError) -> String {
+    match failure.try_into_panic() {
+        Ok(panic) => crate::http::panic_text(&*panic),
+        Err(failure) => failure.to_string(),
+    }
 }
 
 /// Runs the handler itself.
@@ -275,6 +327,13 @@ fn allow(guard: &Guard, actor: &Actor) -> Result<()> {
     match guard.doc.access {
         Access::Public => Ok(()),
         Access::Authenticated => actor.identity().map(|_| ()),
-        Access::Permission(permission) => actor.require(permission),
+        Access::Permission(permission) => {
+            actor.require(permission)?;
+            if permission.is_administrative && actor.identity().is_ok() {
+                actor.require_recent(guard.app.clock().now(), ADMIN_FRESH)
+            } else {
+                Ok(())
+            }
+        }
     }
 }

@@ -67,7 +67,11 @@ async fn event_types(ctx: Ctx) -> Result<Json<EventTypes>> {
 }
 
 /// A JSON document that is its own schema.
-struct RawJson(Vec<u8>);
+struct RawJson(bytes::Bytes);
+
+/// The OpenAPI document, written once: the plan does not change while the app runs.
+#[derive(Debug, Default)]
+pub(crate) struct ApiDocument(std::sync::OnceLock<bytes::Bytes>);
 
 impl IntoResponse for RawJson {
     fn into_response(self) -> Response {
@@ -88,7 +92,12 @@ impl Describe for RawJson {
 }
 
 async fn document(ctx: Ctx) -> Result<RawJson> {
-    Ok(RawJson(openapi::document(ctx.app.plan())?.to_string().into_bytes()))
+    let cached = ctx.state::<ApiDocument>();
+    if let Some(bytes) = cached.0.get() {
+        return Ok(RawJson(bytes.clone()));
+    }
+    let bytes = openapi::document(ctx.app.plan())?.to_string();
+    Ok(RawJson(cached.0.get_or_init(|| bytes.into()).clone()))
 }
 
 async fn problem(ctx: Ctx, Path(code): Path<String>) -> Result<Html<String>> {
@@ -110,10 +119,11 @@ async fn readyz(State(app): State<App>) -> Result<Response> {
     Ok(([NO_STORE], "ready\n").into_response())
 }
 
-async fn scrape(ctx: Ctx) -> Result<Response> {
+async fn scrape(ctx: Ctx, headers: http::HeaderMap) -> Result<Response> {
+    let is_forwarded = headers.contains_key(http::header::FORWARDED) || headers.contains_key("x-forwarded-for");
     let is_allowed = match ctx.app.settings::<HttpSettings>().metrics {
         MetricsAccess::Everyone => true,
-        MetricsAccess::Loopback => ctx.request.client_address.is_loopback(),
+        MetricsAccess::Loopback => ctx.request.client_address.is_loopback() && !is_forwarded,
         MetricsAccess::Off => false,
     };
     if !is_allowed {

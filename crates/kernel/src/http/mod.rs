@@ -19,8 +19,10 @@ mod server;
 mod validate;
 
 pub use answer::{Accepted, Created, Etag, Json, List, NoContent};
+pub(crate) use edge::panic_text;
 pub use extract::{Body, IfMatch, Path, Query, version_conflict};
 pub(crate) use guard::run as run_handler;
+pub(crate) use health::ApiDocument;
 pub use health::operations as platform_operations;
 pub use metrics::Metrics;
 pub(crate) use openapi::Components;

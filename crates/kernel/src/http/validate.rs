@@ -31,6 +31,9 @@ struct Compiled {
     members: BTreeMap<String, &'static str>,
 }
 
+/// Most violations that one answer reports: a hostile body must not make an answer many times its size.
+const MAX_ERRORS: usize = 100;
+
 /// Members that the server sets; in a request they are refused as such.
 const READ_ONLY: [&str; 4] = ["id", "created_at", "updated_at", "version"];
 
@@ -52,7 +55,8 @@ impl Validators {
     /// Checks `value` against the schema of `T` and reads it.
     pub(crate) fn read<T: DeserializeOwned + 'static>(&self, value: Value, place: Place) -> Result<T> {
         let compiled = self.0.get(&TypeId::of::<T>()).ok_or_else(|| INTERNAL.because("The operation's input type is not registered."))?;
-        let errors: Vec<FieldError> = compiled.validator.iter_errors(&value).flat_map(|error| field_errors(&error, place)).collect();
+        let errors: Vec<FieldError> =
+            compiled.validator.iter_errors(&value).flat_map(|error| field_errors(&error, place)).take(MAX_ERRORS).collect();
         if !errors.is_empty() {
             return Err(Error::invalid(errors));
         }

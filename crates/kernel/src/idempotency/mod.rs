@@ -8,6 +8,7 @@ pub(crate) mod store;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -19,14 +20,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::ctx::Ctx;
-use crate::error::{
-    Error, IDEMPOTENCY_ANSWER_LOST, IDEMPOTENCY_KEY_IN_USE, IDEMPOTENCY_KEY_INVALID, IDEMPOTENCY_KEY_REUSED, MALFORMED_REQUEST,
-    PAYLOAD_TOO_LARGE, Result,
-};
+use crate::error::{Error, IDEMPOTENCY_ANSWER_LOST, IDEMPOTENCY_KEY_IN_USE, IDEMPOTENCY_KEY_INVALID, IDEMPOTENCY_KEY_REUSED, Result};
 use crate::platform::HttpSettings;
 
 /// The request header that carries the key.
 pub(crate) const HEADER: &str = "idempotency-key";
+/// How long after its request's limit an answer may still be stored.
+const STORING: Duration = Duration::from_secs(10);
 /// Longest key, in characters.
 const MAX_KEY: usize = 255;
 /// Shortest key of a caller without a login, so that no stranger guesses another's.
@@ -78,12 +78,8 @@ pub(crate) async fn run(ctx: Ctx, request: Request, handler: Route) -> Response 
 async fn run_once(ctx: Ctx, request: Request, handler: Route) -> Result<Response> {
     let key = key_of(&ctx, &request)?;
     let (parts, body) = request.into_parts();
-    let limit = ctx.settings::<HttpSettings>().max_body.as_usize();
-    let bytes = match http_body_util::Limited::new(body, limit).collect().await {
-        Ok(collected) => collected.to_bytes(),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => return Err(PAYLOAD_TOO_LARGE.error()),
-        Err(_) => return Err(MALFORMED_REQUEST.because("The body ended before its announced length.")),
-    };
+    // The guard has read it whole and bounded it.
+    let bytes = body.collect().await.map_err(Error::internal)?.to_bytes();
     let claim = Claim { key_hash: scope(&ctx, &parts, &key), fingerprint: fingerprint(&parts, &bytes) };
     let Some(_turn) = ctx.state::<Running>().enter(claim.key_hash) else {
         return Err(IDEMPOTENCY_KEY_IN_USE.error().retry_after(1));
@@ -145,7 +141,10 @@ async fn replay(ctx: &Ctx, claim: &Claim) -> Result<Option<Response>> {
         return Err(IDEMPOTENCY_KEY_REUSED.error());
     }
     let (Some(status), Some(sealed)) = (row.status, row.answer_sealed) else {
-        return Err(IDEMPOTENCY_ANSWER_LOST.error());
+        // Claimed a moment ago: another node is about to store its answer.
+        let patience = *ctx.settings::<HttpSettings>().request_timeout + STORING;
+        let is_running = ctx.now().since(row.created_at) < patience;
+        return Err(if is_running { IDEMPOTENCY_KEY_IN_USE.error().retry_after(1) } else { IDEMPOTENCY_ANSWER_LOST.error() });
     };
     let plain = ctx.app.keyring().open(&context(&key_hash), &sealed)?;
     let answer: StoredAnswer = serde_json::from_slice(&plain).map_err(Error::internal)?;

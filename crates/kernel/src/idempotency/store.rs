@@ -10,11 +10,12 @@ db::row! {
         pub(crate) fingerprint: Vec<u8>,
         pub(crate) status: Option<u16>,
         pub(crate) answer_sealed: Option<Vec<u8>>,
+        pub(crate) created_at: Timestamp,
     }
 }
 
 pub(crate) fn find(c: &mut Conn, key_hash: &[u8; 32]) -> Result<Option<AnswerRow>, Error> {
-    c.opt("SELECT fingerprint, status, answer_sealed FROM platform_idempotency WHERE key_hash = ?", params![key_hash])
+    c.opt("SELECT fingerprint, status, answer_sealed, created_at FROM platform_idempotency WHERE key_hash = ?", params![key_hash])
 }
 
 /// Claims a key; false when somebody has it.

@@ -21,13 +21,13 @@ pub(crate) fn operations() -> [Operation; 2] {
         Operation::get("/api/v1/messages", "listMessages", list)
             .tag("Messages")
             .summary("List mail and text messages, newest first")
-            .describe("With the development mailbox, the content stays readable. With SMTP, it is removed after delivery.")
+            .describe("With the development mailbox the content is readable; with SMTP it never is.")
             .raises(&[&crate::error::CURSOR_INVALID])
             .requires(&READ_MESSAGES),
         Operation::get("/api/v1/messages/{message_id}", "getMessage", get)
             .tag("Messages")
             .summary("Read one message")
-            .describe("The content is null once a message has left through SMTP.")
+            .describe("The content is null where mail leaves through SMTP.")
             .raises(&[&NOT_FOUND])
             .requires(&READ_MESSAGES),
     ]

@@ -71,16 +71,18 @@ impl Mailer {
         match message.channel {
             Channel::Sms => Err(NOT_IMPLEMENTED.because("No SMS gateway is configured.")),
             Channel::Mail => {
-                smtp.send(self.compose(&message.recipient, content)?).await.map_err(|error| UPSTREAM_FAILED.error().with_source(error))?;
+                smtp.send(self.compose(message, content)?).await.map_err(|error| UPSTREAM_FAILED.error().with_source(error))?;
                 Ok(false)
             }
         }
     }
 
-    fn compose(&self, recipient: &str, content: &Content) -> Result<lettre::Message> {
-        let to: Address = recipient.parse().map_err(Error::internal)?;
+    /// The mail with an id of its own: the same for every attempt, so that a second delivery can be recognised.
+    fn compose(&self, message: &StoredMessage, content: &Content) -> Result<lettre::Message> {
+        let to: Address = message.recipient.parse().map_err(Error::internal)?;
         let builder = lettre::Message::builder()
             .from(self.from.clone())
+            .message_id(Some(format!("<{}@{}>", message.id, self.from.email.domain())))
             .to(Mailbox::new(None, to))
             .subject(content.subject.clone().unwrap_or_default());
         let html = content.html.clone().unwrap_or_default();

@@ -14,10 +14,10 @@ use crate::time::Timestamp;
 pub(crate) use store::insert;
 
 /// How far back each look reaches: a transaction that began earlier may commit later.
-const OVERLAP: Duration = Duration::from_secs(10);
+const OVERLAP: Duration = Duration::from_secs(60);
 /// How often a node looks for events of other nodes and of the command line.
 const INTERVAL: Duration = Duration::from_secs(2);
-/// How many events one look reads at most; more than that, and the rest follows at the next look.
+/// How many events are read at once; a look reads on until there are no more.
 const BATCH: u32 = 500;
 /// Ids remembered so that an event is told once.
 const REMEMBERED: usize = 20_000;
@@ -37,15 +37,23 @@ pub(crate) async fn watch_events(app: App) {
 }
 
 async fn look(app: &App, since: Timestamp, seen: &mut Seen) -> Result<Timestamp> {
-    let from = since - OVERLAP;
-    let events = app.db().read(move |c| Ok::<_, Error>(store::since(c, from, BATCH)?)).await?;
-    let newest = events.last().map_or(since, |event: &StoredEvent| event.at);
-    for event in events {
-        if seen.is_new(event.id) {
-            app.tell_watchers(&event);
+    let mut after = (since - OVERLAP, Id::from_uuid(uuid::Uuid::nil()));
+    loop {
+        let events = app.db().read_long(move |c| Ok::<_, Error>(store::after(c, after, BATCH)?)).await?;
+        let is_last = events.len() < BATCH as usize;
+        if let Some(last) = events.last() {
+            after = (last.at, last.id);
+        }
+        for event in events {
+            if seen.is_new(event.id) {
+                app.tell_watchers(&event);
+            }
+        }
+        if is_last {
+            // Never ahead of our own clock: another node's may be, and would push us past everybody else's events.
+            return Ok(after.0.max(since).min(app.clock().now().max(since)));
         }
     }
-    Ok(newest.max(since))
 }
 
 #[derive(Default)]

@@ -40,9 +40,13 @@ pub(crate) fn find(c: &mut Conn, id: Id<StoredEvent>) -> Result<Option<StoredEve
     Ok(row.map(StoredEvent::from))
 }
 
-pub(crate) fn since(c: &mut Conn, from: Timestamp, limit: u32) -> Result<Vec<StoredEvent>, Error> {
-    let sql = format!("SELECT id, name, at, actor_id, request_id, data FROM platform_events WHERE at >= ? ORDER BY at, id LIMIT {limit}");
-    let rows = c.all::<EventRow>(sql, params![from])?;
+/// Events in the order of their times, after this one.
+pub(crate) fn after(c: &mut Conn, (at, id): (Timestamp, Id<StoredEvent>), limit: u32) -> Result<Vec<StoredEvent>, Error> {
+    let sql = format!(
+        "SELECT id, name, at, actor_id, request_id, data FROM platform_events \
+         WHERE at >= ? AND (at > ? OR id > ?) ORDER BY at, id LIMIT {limit}"
+    );
+    let rows = c.all::<EventRow>(sql, params![at, at, id])?;
     Ok(rows.into_iter().map(StoredEvent::from).collect())
 }
 
