@@ -92,6 +92,8 @@ CREATE TABLE accounts_sessions (
 CREATE UNIQUE INDEX accounts_sessions_token ON accounts_sessions (token_hash);
 CREATE INDEX accounts_sessions_user_id ON accounts_sessions (user_id, created_at);
 CREATE INDEX accounts_sessions_absolute ON accounts_sessions (absolute_at);
+CREATE INDEX accounts_sessions_idle ON accounts_sessions (idle_at);
+CREATE INDEX accounts_sessions_revoked ON accounts_sessions (revoked_at);
 
 CREATE TABLE accounts_refresh_tokens (
     id {id} NOT NULL PRIMARY KEY,

@@ -9,6 +9,8 @@ use crate::{logins, one_time, sessions, signups, tokens};
 
 /// How long ended sessions and tokens are kept, so that their reuse is told apart from nonsense.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Rows that one purging statement takes; the stores' SQL says the same number.
+const BATCH: u64 = 500;
 /// How long failures are remembered after the last one.
 const FAILURES_KEPT: Duration = Duration::from_secs(24 * 3600);
 
@@ -22,16 +24,13 @@ impl Job for Purge {
 
 pub(crate) async fn purge(ctx: Ctx, _job: Purge) -> Result<()> {
     let now = ctx.now();
-    ctx.write(move |tx| {
-        tokens::store::purge_refresh(tx, now - KEPT)?;
-        sessions::store::purge(tx, now - KEPT)?;
-        one_time::store::purge(tx, now - KEPT)?;
-        signups::store::purge(tx, now - KEPT)?;
-        logins::store::purge(tx, now - FAILURES_KEPT)?;
-        tokens::store::purge_keys(tx, now)?;
-        Ok(())
-    })
-    .await
+    ctx.write_in_batches(BATCH, move |tx| Ok(tokens::store::purge_refresh(tx, now - KEPT)?)).await?;
+    ctx.write_in_batches(BATCH, move |tx| Ok(sessions::store::purge(tx, now - KEPT)?)).await?;
+    ctx.write_in_batches(BATCH, move |tx| Ok(one_time::store::purge(tx, now - KEPT)?)).await?;
+    ctx.write_in_batches(BATCH, move |tx| Ok(signups::store::purge(tx, now - KEPT)?)).await?;
+    ctx.write_in_batches(BATCH, move |tx| Ok(logins::store::purge(tx, now - FAILURES_KEPT)?)).await?;
+    ctx.write(move |tx| Ok(tokens::store::purge_keys(tx, now)?)).await?;
+    Ok(())
 }
 
 /// Makes the next signing key a day before it is needed.

@@ -159,6 +159,17 @@ impl Ctx {
         Ok(value)
     }
 
+    /// Runs `f` again and again, a transaction each, until it finds less than a whole batch to do.
+    ///
+    /// For purges and backfills: one transaction over millions of rows would hold up every other writer.
+    pub async fn write_in_batches<F>(&self, batch: u64, f: F) -> Result<()>
+    where
+        F: Fn(&mut Tx<'_, '_>) -> Result<u64> + Clone + Send + Sync + 'static,
+    {
+        while self.write(f.clone()).await? >= batch {}
+        Ok(())
+    }
+
     fn after_commit(&self, effects: Effects) {
         if effects.jobs > 0 {
             self.app.jobs().wake();

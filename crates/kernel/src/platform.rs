@@ -179,6 +179,8 @@ pub fn public_url(platform: &PlatformSettings, http: &HttpSettings) -> String {
 
 /// How long events and delivered messages are kept.
 const RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Rows that one purging statement takes; the stores' SQL says the same number.
+const BATCH: u64 = 500;
 /// How long answers to idempotency keys are kept.
 const ANSWERS_KEPT: Duration = Duration::from_secs(24 * 3600);
 
@@ -192,14 +194,9 @@ impl Job for Purge {
 
 async fn purge(ctx: Ctx, _job: Purge) -> Result<()> {
     let now = ctx.now();
-    ctx.write(move |tx| {
-        outbox::store::purge(tx, now - RETENTION)?;
-        messages::store::purge(tx, now - RETENTION)?;
-        idempotency::store::purge(tx, now - ANSWERS_KEPT)?;
-        Ok(())
-    })
-    .await?;
-    Ok(())
+    ctx.write_in_batches(BATCH, move |tx| Ok(outbox::store::purge(tx, now - RETENTION)?)).await?;
+    ctx.write_in_batches(BATCH, move |tx| Ok(messages::store::purge(tx, now - RETENTION)?)).await?;
+    ctx.write_in_batches(BATCH, move |tx| Ok(idempotency::store::purge(tx, now - ANSWERS_KEPT)?)).await
 }
 
 /// The kernel's own module; every app has it.

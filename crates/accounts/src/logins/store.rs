@@ -77,5 +77,5 @@ pub(crate) fn clear(tx: &mut db::Tx<'_>, key: &[u8; 32]) -> Result<(), Error> {
 }
 
 pub(crate) fn purge(tx: &mut db::Tx<'_>, before: Timestamp) -> Result<u64, Error> {
-    tx.execute("DELETE FROM accounts_throttles WHERE last_at < ?", params![before])
+    tx.execute("DELETE FROM accounts_throttles WHERE key_hash IN (SELECT key_hash FROM (SELECT key_hash FROM accounts_throttles WHERE last_at < ? LIMIT 500) AS batch)", params![before])
 }

@@ -66,5 +66,5 @@ pub(crate) fn void_all(tx: &mut db::Tx<'_>, user: UserId, now: Timestamp) -> Res
 }
 
 pub(crate) fn purge(tx: &mut db::Tx<'_>, before: Timestamp) -> Result<u64, Error> {
-    tx.execute("DELETE FROM accounts_one_time_tokens WHERE expires_at < ?", params![before])
+    tx.execute("DELETE FROM accounts_one_time_tokens WHERE id IN (SELECT id FROM (SELECT id FROM accounts_one_time_tokens WHERE expires_at < ? LIMIT 500) AS batch)", params![before])
 }

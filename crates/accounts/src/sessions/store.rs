@@ -143,12 +143,16 @@ pub(crate) fn revoke_all(tx: &mut db::Tx<'_>, user: UserId, kept: Option<Id<Sess
     }
 }
 
-/// Forgets sessions that ended before `before`, and their refresh tokens.
+/// Sessions that one purging transaction takes at most.
+const BATCH: usize = 500;
+
+/// Forgets sessions that ended before `before`, and their refresh tokens, one batch of them; tells how many.
 pub(crate) fn purge(tx: &mut db::Tx<'_>, before: Timestamp) -> Result<u64, Error> {
-    tx.execute(
-        "DELETE FROM accounts_refresh_tokens WHERE session_id IN \
-         (SELECT id FROM accounts_sessions WHERE absolute_at < ? OR idle_at < ? OR revoked_at < ?)",
-        params![before, before, before],
-    )?;
-    tx.execute("DELETE FROM accounts_sessions WHERE absolute_at < ? OR idle_at < ? OR revoked_at < ?", params![before, before, before])
+    let sql = format!("SELECT id FROM accounts_sessions WHERE absolute_at < ? OR idle_at < ? OR revoked_at < ? LIMIT {BATCH}");
+    let ended = tx.all::<(Id<Session>,)>(sql, params![before, before, before])?;
+    for (id,) in &ended {
+        tx.execute("DELETE FROM accounts_refresh_tokens WHERE session_id = ?", params![id])?;
+        tx.execute("DELETE FROM accounts_sessions WHERE id = ?", params![id])?;
+    }
+    Ok(ended.len() as u64)
 }

@@ -116,5 +116,5 @@ pub(crate) fn renew(tx: &mut db::Tx<'_>, id: Id<Signup>, token_hash: &[u8; 32], 
 }
 
 pub(crate) fn purge(tx: &mut db::Tx<'_>, before: Timestamp) -> Result<u64, Error> {
-    tx.execute("DELETE FROM accounts_pending_signups WHERE expires_at < ?", params![before])
+    tx.execute("DELETE FROM accounts_pending_signups WHERE id IN (SELECT id FROM (SELECT id FROM accounts_pending_signups WHERE expires_at < ? LIMIT 500) AS batch)", params![before])
 }

@@ -97,7 +97,7 @@ pub(crate) fn revoke_refresh_of_session(tx: &mut db::Tx<'_>, session: Id<Session
 }
 
 pub(crate) fn purge_refresh(tx: &mut db::Tx<'_>, before: Timestamp) -> Result<u64, Error> {
-    tx.execute("DELETE FROM accounts_refresh_tokens WHERE expires_at < ?", params![before])
+    tx.execute("DELETE FROM accounts_refresh_tokens WHERE id IN (SELECT id FROM (SELECT id FROM accounts_refresh_tokens WHERE expires_at < ? LIMIT 500) AS batch)", params![before])
 }
 
 db::row! {

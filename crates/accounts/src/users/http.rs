@@ -18,12 +18,14 @@ pub(crate) fn operations() -> [Operation; 3] {
             .summary("Read your profile")
             .describe("Who is logged in, with the roles held at this moment.")
             .raises(&[&NOT_FOUND])
+            .answers_secrets()
             .authenticated(),
         Operation::patch("/api/v1/me", "updateMe", update)
             .tag("Me")
             .summary("Change your profile")
             .describe("Absent members stay as they are; a null username removes it. Send If-Match to change only what you saw.")
             .raises(&[&NOT_FOUND, &USERNAME_TAKEN])
+            .answers_secrets()
             .authenticated(),
         Operation::get("/api/v1/me/permissions", "listMyPermissions", permissions)
             .tag("Me")

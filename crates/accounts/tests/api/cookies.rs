@@ -175,9 +175,9 @@ async fn ses9_nothing_about_a_person_is_stored_on_the_way() {
         let cache = answer.header("cache-control");
         assert!(cache == "no-store" || (is_anonymous_refusal && cache.is_empty()), "{cache:?}: {answer}");
     }
-    // with an ETag, the browser may keep it but must ask again.
+    // SES-9: the profile is stored nowhere.
     let me = app.get("/api/v1/me").bearer(&another_client(&app, ADA).await.access).await.expect(200);
-    assert_eq!(me.header("cache-control"), "private, no-cache");
+    assert_eq!(me.header("cache-control"), "no-store");
     app.run_jobs().await;
 }
 

@@ -326,7 +326,7 @@ fn responses(doc: &OperationDoc, components: &Components) -> Map<String, Value> 
         all.insert(response.status.as_str().to_owned(), success(response, components));
     }
     let has_etag = doc.responses.iter().any(|response| response.headers.contains(&"ETag"));
-    if has_etag && doc.method == Method::GET {
+    if has_etag && doc.method == Method::GET && !doc.answers_secrets {
         all.insert("304".to_owned(), json!({ "description": "You have this version already." }));
     }
     for (status, problems) in problems(doc) {

@@ -33,5 +33,5 @@ pub(crate) fn remember(tx: &mut db::Tx<'_>, key_hash: &[u8; 32], status: u16, se
 
 /// Forgets answers older than `before`.
 pub(crate) fn purge(tx: &mut db::Tx<'_>, before: Timestamp) -> Result<u64, Error> {
-    tx.execute("DELETE FROM platform_idempotency WHERE created_at < ?", params![before])
+    tx.execute("DELETE FROM platform_idempotency WHERE key_hash IN (SELECT key_hash FROM (SELECT key_hash FROM platform_idempotency WHERE created_at < ? LIMIT 500) AS batch)", params![before])
 }

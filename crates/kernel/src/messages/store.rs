@@ -122,5 +122,5 @@ pub(crate) fn note_error(tx: &mut db::Tx<'_>, id: Id<Message>, error: &str) -> R
 
 /// Forgets messages older than `before`.
 pub(crate) fn purge(tx: &mut db::Tx<'_>, before: Timestamp) -> Result<u64, db::Error> {
-    tx.execute("DELETE FROM platform_messages WHERE created_at < ? AND status <> 'queued'", params![before])
+    tx.execute("DELETE FROM platform_messages WHERE id IN (SELECT id FROM (SELECT id FROM platform_messages WHERE created_at < ? AND status <> 'queued' LIMIT 500) AS batch)", params![before])
 }

@@ -52,5 +52,8 @@ pub(crate) fn after(c: &mut Conn, (at, id): (Timestamp, Id<StoredEvent>), limit:
 
 /// Forgets events older than `before`.
 pub(crate) fn purge(tx: &mut db::Tx<'_>, before: Timestamp) -> Result<u64, Error> {
-    tx.execute("DELETE FROM platform_events WHERE at < ?", params![before])
+    tx.execute(
+        "DELETE FROM platform_events WHERE id IN (SELECT id FROM (SELECT id FROM platform_events WHERE at < ? LIMIT 500) AS batch)",
+        params![before],
+    )
 }
