@@ -124,7 +124,11 @@ fn pos15_production_names_every_unsafe_setting() {
     }
     assert_eq!(place.names(), [""; 0]);
     let safe = ["mode=production", "public_url=https://shop.example", "mail.transport=smtp", "mail.smtp_url=smtp://127.0.0.1:1"];
-    let args: Vec<&str> = safe.iter().flat_map(|setting| ["--set", setting]).collect();
+    let mut args: Vec<&str> = safe.iter().flat_map(|setting| ["--set", setting]).collect();
+    // The server has no TLS of its own yet, so there is a proxy, and it must be named.
+    let unnamed = place.run(&[&args[..], &ANY_PORT].concat()).expect(1);
+    assert!(unnamed.err.contains("http.trusted_proxies is empty"), "{}", unnamed.err);
+    args.extend(["--set", "http.trusted_proxies=loopback"]);
     place.serve(&args).stop().expect(0);
 }
 
