@@ -4,6 +4,8 @@
 //! that refresh at once, get the *same* successor again (docs/decisions/0005). Once the successor or its access token was used,
 //! the predecessor in anybody's hands is proof of theft, and the session ends.
 
+use std::time::Duration;
+
 use kernel::{Ctx, Error, Id, Result, Session, Timestamp, Tx, UserId};
 use serde::Serialize;
 
@@ -48,6 +50,9 @@ fn new_row(ctx: &Ctx, session_id: Id<Session>, token: &Token, id: Id<Refresh>, a
 fn successor_of(ctx: &Ctx, token: &Token) -> Token {
     Token::from_array(ctx.app.keyring().mac("refresh successor", token.as_str().as_bytes()))
 }
+
+/// Tabs that wake together refresh within this time, and one of them may have used its access token before the next one asks.
+const TABS_WAKING: Duration = Duration::from_secs(10);
 
 enum Outcome {
     /// Here is the successor: its session, its access token's id and when that was made.
@@ -129,7 +134,8 @@ fn rotate(
 /// The token was exchanged before: a lost answer, or a thief.
 fn replay(tx: &mut Tx<'_, '_>, ctx: &Ctx, row: &RefreshRow, successor: Id<Refresh>, next_jti: Id<Claims>) -> Result<Outcome> {
     let Some(next) = store::find_refresh_by_id(tx, successor)? else { return Ok(Outcome::Invalid) };
-    if next.consumed_at.is_some() || next.access_used_at.is_some() {
+    let is_late = row.consumed_at.is_none_or(|at| ctx.now().since(at) > TABS_WAKING);
+    if next.consumed_at.is_some() || (next.access_used_at.is_some() && is_late) {
         return end_stolen_session(tx, ctx, row);
     }
     let ttl = *ctx.settings::<TokenSettings>().access_ttl;

@@ -38,6 +38,22 @@ async fn tok7_twenty_tabs_that_refresh_at_once_hold_one_chain_and_stay_logged_in
     assert!(mails_of(&app, "accounts/refresh_token_replayed", ADA).await.is_empty());
 }
 
+#[tokio::test]
+async fn tok7_tabs_that_wake_one_after_another_stay_logged_in() {
+    let app = app().await;
+    let ada = client(&app, ADA).await;
+    let known = event_count(&app).await;
+    let mut successors = HashSet::new();
+    for _ in 0..5 {
+        let pair = refresh(&app, &ada.refresh).await.expect(200);
+        app.get("/api/v1/me").bearer(&pair.text("/access_token")).await.expect(200);
+        successors.insert(pair.text("/refresh_token"));
+        app.advance(2 * SECOND);
+    }
+    assert_eq!(successors.len(), 1);
+    assert!(events_after(&app, known).await.is_empty());
+}
+
 /// The thief's try is refused, the session is over for both, and its owner hears of it.
 async fn caught(app: &testkit::TestApp, ada: &Client, newest: &[String]) {
     let known = event_count(app).await;
@@ -71,6 +87,7 @@ async fn tok7_an_old_token_after_the_new_access_token_was_used_ends_the_session(
     let ada = client(&app, ADA).await;
     let pair = refresh(&app, &ada.refresh).await.expect(200);
     app.get("/api/v1/me").bearer(&pair.text("/access_token")).await.expect(200);
+    app.advance(11 * SECOND);
     caught(&app, &ada, &[pair.text("/refresh_token")]).await;
 }
 
