@@ -92,6 +92,7 @@ impl Module for Accounts {
             })
             .provide_authenticator(SessionAuthenticator)
             .provide_directory(users::directory::UserDirectory)
+            .provide_passwords(hashing::SharedHasher)
             .job(jobs::purge)
             .job(jobs::supply_signing_keys)
             .every("29 * * * *", jobs::Purge {})

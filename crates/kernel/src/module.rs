@@ -14,10 +14,10 @@ use crate::app::{App, Setup};
 use crate::ctx::Ctx;
 use crate::error::{Problem, Result};
 use crate::events::{Event, EventType, StoredEvent};
-use crate::http::Operation;
+use crate::http::{Fallback, Operation};
 use crate::jobs::{Job, JobHandler, Schedule};
 use crate::messages::Template;
-use crate::ports::{Authenticator, Directory, Ports};
+use crate::ports::{Authenticator, Directory, Passwords, Ports, Shortener};
 use crate::settings::{Section, SectionInfo, SettingsError, Source};
 
 /// A product feature that an [`App`] can be built from.
@@ -101,6 +101,7 @@ impl fmt::Debug for Verb {
 }
 
 pub(crate) type Subscriber = Arc<dyn Fn(Ctx, StoredEvent) -> BoxFuture<'static, Result<()>> + Send + Sync>;
+type Sampler = Arc<dyn Fn(Ctx) -> BoxFuture<'static, Result<()>> + Send + Sync>;
 pub(crate) type Watcher = Arc<dyn Fn(&App, &StoredEvent) + Send + Sync>;
 pub(crate) type StateMaker = Box<dyn Fn(&Setup<'_>) -> Result<(TypeId, Arc<dyn Any + Send + Sync>)> + Send + Sync>;
 pub(crate) type SectionLoader = Arc<dyn Fn(&Source) -> Result<Arc<dyn Any + Send + Sync>, SettingsError> + Send + Sync>;
@@ -129,6 +130,8 @@ pub struct Plan {
     pub(crate) sections: Vec<RegisteredSection>,
     pub(crate) states: Vec<StateMaker>,
     verbs: Vec<Verb>,
+    samples: Vec<(&'static str, Sampler)>,
+    fallbacks: Vec<(u8, Arc<dyn Fallback>)>,
     pub(crate) ports: Ports,
     needs: Vec<(&'static str, &'static str)>,
     mistakes: Vec<String>,
@@ -164,6 +167,8 @@ impl Plan {
             let is_there = match *port {
                 "Authenticator" => self.ports.authenticator.is_some(),
                 "Directory" => self.ports.directory.is_some(),
+                "Passwords" => self.ports.passwords.is_some(),
+                "Shortener" => self.ports.shortener.is_some(),
                 _ => false,
             };
             if !is_there {
@@ -248,6 +253,25 @@ impl Plan {
     /// The verbs that the modules add to the command line.
     pub fn verbs(&self) -> &[Verb] {
         &self.verbs
+    }
+
+    /// Fills the app with sample data, module by module; done is told the name of each module that has finished.
+    ///
+    /// # Errors
+    /// Those of the module whose samples failed; what came before stays.
+    pub async fn fill_with_samples(&self, ctx: &Ctx, mut done: impl FnMut(&'static str)) -> Result<()> {
+        for (module, sampler) in &self.samples {
+            sampler(ctx.clone()).await?;
+            done(module);
+        }
+        Ok(())
+    }
+
+    /// What answers paths that no route takes, in their order.
+    pub(crate) fn fallbacks(&self) -> Arc<[Arc<dyn Fallback>]> {
+        let mut all: Vec<&(u8, Arc<dyn Fallback>)> = self.fallbacks.iter().collect();
+        all.sort_by_key(|(order, _)| *order);
+        all.into_iter().map(|(_, fallback)| fallback.clone()).collect()
     }
 
     /// Every operation, in the order of registration.
@@ -393,6 +417,38 @@ impl Parts<'_> {
         }
         let shape = shape.name(name).about(about);
         self.plan.verbs.push(Verb { name, shape, run: Arc::new(move |ctx, matches| Box::pin(handler(ctx, matches))) });
+        self
+    }
+
+    /// Fills the module's tables with believable sample data, as the system; running it twice changes nothing the second time.
+    pub fn samples<F, Fut>(&mut self, fill: F) -> &mut Self
+    where
+        F: Fn(Ctx) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.plan.samples.push((self.module, Arc::new(move |ctx| Box::pin(fill(ctx)))));
+        self
+    }
+
+    /// Answers paths of the main host that no route takes; lower orders are asked first.
+    pub fn fallback(&mut self, order: u8, fallback: impl Fallback) -> &mut Self {
+        self.plan.fallbacks.push((order, Arc::new(fallback)));
+        self
+    }
+
+    /// Provides the port that hashes and verifies passwords of things other than accounts.
+    pub fn provide_passwords(&mut self, passwords: impl Passwords) -> &mut Self {
+        if self.plan.ports.passwords.replace(Arc::new(passwords)).is_some() {
+            self.plan.mistakes.push(format!("Module {} provides the port Passwords a second time.", self.module));
+        }
+        self
+    }
+
+    /// Provides the port that makes short links.
+    pub fn provide_shortener(&mut self, shortener: impl Shortener) -> &mut Self {
+        if self.plan.ports.shortener.replace(Arc::new(shortener)).is_some() {
+            self.plan.mistakes.push(format!("Module {} provides the port Shortener a second time.", self.module));
+        }
         self
     }
 

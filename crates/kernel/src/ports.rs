@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 
 use crate::actor::{Actor, UserId};
 use crate::app::App;
+use crate::ctx::Ctx;
 use crate::error::Result;
 
 /// A secret that a request carries to prove who is calling.
@@ -43,11 +44,28 @@ pub trait Directory: Send + Sync + 'static {
     fn people<'a>(&'a self, app: &'a App, ids: &'a [UserId]) -> BoxFuture<'a, Result<Vec<Person>>>;
 }
 
+/// Hashes and verifies passwords on the one bounded pool for it (HSH-1, HSH-2).
+pub trait Passwords: Send + Sync + 'static {
+    /// The PHC string of a new password, or `hasher_busy`.
+    fn hash<'a>(&'a self, app: &'a App, from: IpAddr, password: &'a str) -> BoxFuture<'a, Result<String>>;
+
+    /// Whether the password is the one behind the PHC string, or `hasher_busy`.
+    fn verify<'a>(&'a self, app: &'a App, from: IpAddr, password: &'a str, phc: &'a str) -> BoxFuture<'a, Result<bool>>;
+}
+
+/// Makes short links for other modules.
+pub trait Shortener: Send + Sync + 'static {
+    /// The short address of `url`, for this owner; the same one when it is asked again.
+    fn shorten<'a>(&'a self, ctx: &'a Ctx, url: &'a str, title: &'a str) -> BoxFuture<'a, Result<String>>;
+}
+
 /// The ports of an app; each is provided by at most one module.
 #[derive(Clone, Default)]
 pub struct Ports {
     pub(crate) authenticator: Option<Arc<dyn Authenticator>>,
     pub(crate) directory: Option<Arc<dyn Directory>>,
+    pub(crate) passwords: Option<Arc<dyn Passwords>>,
+    pub(crate) shortener: Option<Arc<dyn Shortener>>,
 }
 
 impl Ports {
@@ -59,5 +77,15 @@ impl Ports {
     /// Who knows people, if a module provides it.
     pub fn directory(&self) -> Option<&Arc<dyn Directory>> {
         self.directory.as_ref()
+    }
+
+    /// Who hashes passwords, if a module provides it.
+    pub fn passwords(&self) -> Option<&Arc<dyn Passwords>> {
+        self.passwords.as_ref()
+    }
+
+    /// Who makes short links, if a module provides it.
+    pub fn shortener(&self) -> Option<&Arc<dyn Shortener>> {
+        self.shortener.as_ref()
     }
 }

@@ -51,6 +51,7 @@ fn dispatch(plan: Plan, matches: &ArgMatches, env: Vec<(String, String)>) -> Out
         "doctor" => doctor::doctor(plan, given, matches.get_flag("json")),
         "openapi" if matches.get_flag("errors") => verbs::error_reference(&plan),
         "openapi" => verbs::openapi(&plan),
+        "seed" => verbs::seed(plan, given),
         "completions" => verbs::completions(shape(&plan), matches),
         other => verbs::of_module(plan, given, other, matches),
     }
@@ -100,6 +101,10 @@ fn shape(plan: &Plan) -> Command {
             .about("Examine settings, database and modules")
             .arg(switch("json", "Print JSON"))
             .after_help("Changes nothing. Exit code 3 if something must be mended.\n\nExample:\n  undercroft doctor --json"),
+        Command::new("seed")
+            .about("Fill the database with sample data to look at and to play with")
+            .arg(switch("demo", "Say that it is for a demonstration; needed, because it writes").required(true))
+            .after_help("What exists already is left alone; running it twice changes nothing.\n\nExample:\n  undercroft seed --demo"),
         Command::new("openapi")
             .about("Print the OpenAPI document")
             .arg(switch("errors", "Print the reference of all error codes in Markdown"))

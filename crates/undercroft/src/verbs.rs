@@ -119,18 +119,31 @@ pub(crate) fn completions(mut shape: Command, matches: &ArgMatches) -> Outcome {
     print(&String::from_utf8_lossy(&text))
 }
 
-/// Carries out a verb that a module brings, over a database that is up to date.
+/// Fills the database with the sample data of every module.
+pub(crate) fn seed(plan: Plan, given: Given) -> Outcome {
+    in_app(plan, given, async |ctx| {
+        let done = |module: &'static str| _ = print(&format!("Filled {module}.\n"));
+        Ok(ctx.app.plan().fill_with_samples(&ctx, done).await?)
+    })
+}
+
+/// Carries out a verb that a module brings.
 pub(crate) fn of_module(plan: Plan, given: Given, name: &str, matches: &ArgMatches) -> Outcome {
+    let verb = plan.verbs().iter().find(|verb| verb.name() == name).cloned().ok_or_else(|| format!("There is no verb {name}."))?;
+    in_app(plan, given, async move |ctx| Ok(verb.run(ctx, matches.clone()).await?))
+}
+
+/// Runs `work` as the system in a started app over a database that is up to date.
+fn in_app(plan: Plan, given: Given, work: impl AsyncFnOnce(Ctx) -> Outcome) -> Outcome {
     let settings = Settings::read(&plan, given)?;
     logging::start(&logging::quiet())?;
-    let verb = plan.verbs().iter().find(|verb| verb.name() == name).cloned().ok_or_else(|| format!("There is no verb {name}."))?;
     let store = Store::open_to_use(&settings, &plan)?;
     store.bring_up_to_date(&settings, &plan)?;
     let app = store.app(plan, settings)?;
     runtime()?.block_on(async {
         app.start_modules().await?;
-        let outcome = verb.run(Ctx::system(&app, "command-line"), matches.clone()).await;
+        let outcome = work(Ctx::system(&app, "command-line")).await;
         app.stop(*app.settings::<kernel::platform::HttpSettings>().shutdown_grace).await;
-        Ok(outcome?)
+        outcome
     })
 }

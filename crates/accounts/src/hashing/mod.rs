@@ -7,6 +7,7 @@
 //! The threads run at normal priority: lowering it needs a system call that `std` does not offer.
 
 mod area;
+mod port;
 mod queue;
 
 use std::fmt;
@@ -21,6 +22,7 @@ use kernel::{Error, Result};
 use tokio::sync::oneshot;
 
 use self::area::{Area, MAX_M_KIB, MAX_T, SALT_BYTES};
+pub(crate) use self::port::SharedHasher;
 use self::queue::{Queue, Waiting};
 use crate::problems::HASHER_BUSY;
 use crate::secrets::Password;

@@ -11,7 +11,8 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::ctx::Ctx;
 use crate::error::{
-    Error, FieldError, INTERNAL, MALFORMED_REQUEST, NOT_FOUND, PAYLOAD_TOO_LARGE, Result, UNSUPPORTED_MEDIA_TYPE, VERSION_CONFLICT,
+    Error, FieldError, IDEMPOTENCY_KEY_INVALID, IDEMPOTENCY_KEY_REQUIRED, INTERNAL, MALFORMED_REQUEST, NOT_FOUND, PAYLOAD_TOO_LARGE,
+    Result, UNSUPPORTED_MEDIA_TYPE, VERSION_CONFLICT,
 };
 use crate::http::operation::{Describe, OperationDoc, TypeRef};
 use crate::http::validate::Place;
@@ -73,6 +74,58 @@ pub(crate) async fn read_body(announced: Option<&HeaderValue>, body: axum::body:
 
 fn too_large(limit: usize) -> Error {
     PAYLOAD_TOO_LARGE.because(format!("At most {limit} bytes are read here."))
+}
+
+/// The bytes of a body that is not JSON, and their media type; see [`Draft::takes`](crate::http::Draft::takes).
+///
+/// The guard has read them already, within the operation's limit.
+#[derive(Clone, Debug)]
+pub struct RawBody {
+    /// The whole `Content-Type`, such as `multipart/form-data; boundary=x`; empty when none was sent.
+    pub content_type: String,
+    /// The body.
+    pub bytes: bytes::Bytes,
+}
+
+impl FromRequest<App> for RawBody {
+    type Rejection = Error;
+    async fn from_request(request: Request, _: &App) -> Result<Self> {
+        let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
+        // The guard has cut the body to the operation's limit; a page outside it never gets here.
+        let bytes = read_body(None, request.into_body(), usize::MAX).await?;
+        Ok(RawBody { content_type, bytes })
+    }
+}
+
+impl Describe for RawBody {
+    fn describe(doc: &mut OperationDoc) {
+        doc.problems.push(&PAYLOAD_TOO_LARGE);
+    }
+}
+
+/// The value of the header `Idempotency-Key` of an operation that remembers its keys itself: payments, checkout.
+///
+/// It is required; the extractor answers `idempotency_key_required` without it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey(pub String);
+
+impl FromRequestParts<App> for IdempotencyKey {
+    type Rejection = Error;
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self> {
+        let Some(header) = parts.headers.get(crate::idempotency::HEADER) else {
+            return Err(IDEMPOTENCY_KEY_REQUIRED.error());
+        };
+        let is_anonymous = parts.extensions.get::<Ctx>().is_none_or(|ctx| ctx.actor.is_anonymous());
+        crate::idempotency::key_of(header, is_anonymous).map(|key| IdempotencyKey(key.to_owned()))
+    }
+}
+
+impl Describe for IdempotencyKey {
+    fn describe(doc: &mut OperationDoc) {
+        doc.requires_idempotency_key = true;
+        doc.is_idempotent = false;
+        doc.problems.extend_from_slice(&[&IDEMPOTENCY_KEY_REQUIRED, &IDEMPOTENCY_KEY_INVALID]);
+    }
 }
 
 /// Query parameters that satisfy the schema of `T`; unknown ones are refused.

@@ -21,7 +21,7 @@ use crate::error::{
     AMBIGUOUS_CREDENTIALS, Error, FieldError, INTERNAL, MALFORMED_REQUEST, NOT_ACCEPTABLE, OUTCOME_UNKNOWN, Result, UNAUTHENTICATED,
 };
 use crate::http::extract::{query_pairs, read_body};
-use crate::http::operation::{Access, OperationDoc, RateClass};
+use crate::http::operation::{Access, OperationDoc, RateClass, ResponseDoc};
 use crate::http::rate::{Policy, Tightest};
 use crate::http::{SESSION_MODE, answer, csrf, session_cookie_name};
 use crate::idempotency;
@@ -41,6 +41,8 @@ pub(crate) struct Guard {
     cors_origins: Vec<String>,
     public_url: String,
     max_body: usize,
+    /// The media types it answers with.
+    answers: Vec<&'static str>,
     /// How long a change is waited for: a little less than the edge waits for everything.
     patience: Duration,
 }
@@ -64,7 +66,8 @@ impl Guard {
             auth: Policy::per_minute("auth", limits.auth_per_minute),
             cors_origins: http.cors_origins.clone(),
             public_url: app.public_url(),
-            max_body: http.max_body.as_usize(),
+            max_body: doc.body_limit.map_or_else(|| http.max_body.as_usize(), |limit| limit(app)),
+            answers: answered_types(doc),
             patience: *http.request_timeout - *http.request_timeout / 20,
         }
     }
@@ -126,7 +129,7 @@ async fn admit<'g>(guard: &'g Guard, request: &mut Request, limits: &mut Tightes
     let headers = request.headers();
     refuse_unexpected_body(request)?;
     if !guard.doc.is_hidden {
-        check_accept(headers)?;
+        check_accept(headers, &guard.answers)?;
     }
     let address = guard.app.limiter().key(&limit_key(info.client_address));
     if guard.doc.rate == RateClass::Auth {
@@ -265,12 +268,24 @@ fn refuse_unknown_parameters(guard: &Guard, query: Option<&str>) -> Result<()> {
     if pairs.is_empty() { Ok(()) } else { Err(Error::invalid(pairs.into_iter().map(unknown).collect())) }
 }
 
-fn check_accept(headers: &HeaderMap) -> Result<()> {
+/// The media types that the operation answers with, problems included.
+fn answered_types(doc: &OperationDoc) -> Vec<&'static str> {
+    let media_type = |response: &ResponseDoc| response.media_type.or(response.body.map(|_| "application/json"));
+    let mut types: Vec<&str> = doc.responses.iter().filter_map(media_type).collect();
+    types.extend(["application/json", "application/problem+json"]);
+    types
+}
+
+fn check_accept(headers: &HeaderMap, answers: &[&str]) -> Result<()> {
     let Some(accept) = headers.get(ACCEPT) else { return Ok(()) };
     let text = accept.to_str().unwrap_or("");
-    let is_json = |range: &str| matches!(range, "" | "*/*" | "application/*" | "application/json" | "application/problem+json");
-    let ranges = text.split(',').map(|range| range.split(';').next().unwrap_or("").trim());
-    if text.is_empty() || ranges.into_iter().any(is_json) { Ok(()) } else { Err(NOT_ACCEPTABLE.error()) }
+    let is_fine = |range: &str| match range.strip_suffix("/*") {
+        Some("*") => true,
+        Some(group) => answers.iter().any(|answer| answer.split('/').next() == Some(group)),
+        None => range.is_empty() || answers.contains(&range),
+    };
+    let mut ranges = text.split(',').map(|range| range.split(';').next().unwrap_or("").trim());
+    if text.is_empty() || ranges.any(is_fine) { Ok(()) } else { Err(NOT_ACCEPTABLE.error()) }
 }
 
 /// The one credential of a request (R-120).

@@ -7,6 +7,7 @@ mod answer;
 mod csrf;
 mod edge;
 mod extract;
+mod fallback;
 mod guard;
 mod health;
 mod metrics;
@@ -20,7 +21,8 @@ mod validate;
 
 pub use answer::{Accepted, Created, Etag, Json, List, NoContent};
 pub(crate) use edge::panic_text;
-pub use extract::{Body, IfMatch, Path, Query, version_conflict};
+pub use extract::{Body, IdempotencyKey, IfMatch, Path, Query, RawBody, version_conflict};
+pub use fallback::Fallback;
 pub(crate) use guard::run as run_handler;
 pub(crate) use health::ApiDocument;
 pub use health::operations as platform_operations;

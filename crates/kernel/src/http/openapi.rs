@@ -207,6 +207,10 @@ fn describe(doc: &OperationDoc, components: &Components) -> Value {
             content["application/merge-patch+json"] = media;
         }
         operation["requestBody"] = json!({ "required": true, "content": content });
+    } else if !doc.raw_body.is_empty() {
+        let media = |name: &&str| ((*name).to_owned(), json!({ "schema": {} }));
+        let content: Map<String, Value> = doc.raw_body.iter().map(media).collect();
+        operation["requestBody"] = json!({ "required": true, "content": content });
     }
     operation
 }
@@ -244,6 +248,12 @@ fn parameters(doc: &OperationDoc, components: &Components) -> Vec<Value> {
     if doc.is_idempotent {
         all.push(header("Idempotency-Key", "A random key of yours; repeat it on retries and the effect happens once.", 255));
     }
+    if doc.requires_idempotency_key {
+        let mut required = header("Idempotency-Key", "A random key of yours; repeat it on retries and the effect happens once.", 255);
+        required["required"] = json!(true);
+        all.push(required);
+    }
+    all.extend(doc.request_headers.iter().map(|(name, description)| header(name, description, 1024)));
     all
 }
 

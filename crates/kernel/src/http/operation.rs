@@ -132,6 +132,14 @@ pub struct OperationDoc {
     pub answers_secrets: bool,
     /// Whether it is left out of the OpenAPI document: pages and probes.
     pub is_hidden: bool,
+    /// The media types of a body that is not JSON; empty when there is none.
+    pub raw_body: &'static [&'static str],
+    /// Finds the most bytes of a body; the general limit where there is none.
+    pub body_limit: Option<fn(&App) -> usize>,
+    /// Whether it refuses requests without `Idempotency-Key` and remembers the key itself.
+    pub requires_idempotency_key: bool,
+    /// Headers that it reads beside the common ones: name and one sentence.
+    pub request_headers: Vec<(&'static str, &'static str)>,
 }
 
 /// Adds what an extractor or an answer means to the description of its operation.
@@ -306,6 +314,10 @@ impl OperationDoc {
             is_idempotent,
             answers_secrets: false,
             is_hidden: false,
+            raw_body: &[],
+            body_limit: None,
+            requires_idempotency_key: false,
+            request_headers: Vec::new(),
         }
     }
 }
@@ -374,6 +386,27 @@ impl Draft {
     #[must_use]
     pub fn without_idempotency_key(mut self) -> Draft {
         self.doc.is_idempotent = false;
+        self
+    }
+
+    /// Takes a body of one of these media types, read with [`crate::http::RawBody`].
+    #[must_use]
+    pub fn takes(mut self, media_types: &'static [&'static str]) -> Draft {
+        self.doc.raw_body = media_types;
+        self
+    }
+
+    /// Reads at most as many bytes of a body as `limit` says, instead of the general `http.max_body`.
+    #[must_use]
+    pub fn body_limit(mut self, limit: fn(&App) -> usize) -> Draft {
+        self.doc.body_limit = Some(limit);
+        self
+    }
+
+    /// Reads this header; the sentence says what it is for.
+    #[must_use]
+    pub fn reads_header(mut self, name: &'static str, doc: &'static str) -> Draft {
+        self.doc.request_headers.push((name, doc));
         self
     }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::response::IntoResponse;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Method};
 use tower::Layer as _;
@@ -14,10 +13,9 @@ use tower_http::compression::{CompressionLayer, CompressionLevel};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::app::App;
-use crate::error::NOT_FOUND;
 use crate::http::edge::{Edge, EdgeService, other_method};
 use crate::http::guard::{Guard, GuardLayer, NoCompression};
-use crate::http::{Operation, REQUEST_ID};
+use crate::http::{Operation, REQUEST_ID, fallback};
 use crate::platform::HttpSettings;
 
 /// Everything that the app serves, ready for a listener.
@@ -33,7 +31,8 @@ pub fn router(app: &App) -> Router {
         let methods = methods.fallback(move |request: Request| async move { other_method(request.method(), allowed) });
         router = router.route(path, methods);
     }
-    let router: Router = router.fallback(|| async { NOT_FOUND.error().into_response() }).with_state(app.clone());
+    let (asked, fallbacks) = (app.clone(), app.plan().fallbacks());
+    let router: Router = router.fallback(move |request: Request| fallback::ask(asked, fallbacks, request)).with_state(app.clone());
     // Around the router as a whole: a layer on a router is cloned and boxed once more for every route.
     let edge = Arc::new(Edge::new(app));
     let compressed = compression().layer(router);

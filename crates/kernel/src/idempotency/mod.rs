@@ -76,7 +76,8 @@ pub(crate) async fn run(ctx: Ctx, request: Request, handler: Route) -> Response 
 }
 
 async fn run_once(ctx: Ctx, request: Request, handler: Route) -> Result<Response> {
-    let key = key_of(&ctx, &request)?;
+    let header = request.headers().get(HEADER).cloned().unwrap_or(HeaderValue::from_static(""));
+    let key = key_of(&header, ctx.actor.is_anonymous())?.to_owned();
     let (parts, body) = request.into_parts();
     // The guard has read it whole and bounded it.
     let bytes = body.collect().await.map_err(Error::internal)?.to_bytes();
@@ -112,12 +113,13 @@ fn fingerprint(parts: &http::request::Parts, body: &[u8]) -> [u8; 32] {
     digest.finalize().into()
 }
 
-fn key_of(ctx: &Ctx, request: &Request) -> Result<String> {
-    let text = request.headers().get(HEADER).and_then(|value| value.to_str().ok()).unwrap_or("").trim();
+/// The key in the header, or `idempotency_key_invalid`.
+pub(crate) fn key_of(header: &HeaderValue, is_anonymous: bool) -> Result<&str> {
+    let text = header.to_str().unwrap_or("").trim();
     let key = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
-    let min = if ctx.actor.is_anonymous() { MIN_ANONYMOUS_KEY } else { 1 };
+    let min = if is_anonymous { MIN_ANONYMOUS_KEY } else { 1 };
     let is_fine = (min..=MAX_KEY).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
-    if is_fine { Ok(key.to_owned()) } else { Err(IDEMPOTENCY_KEY_INVALID.error()) }
+    if is_fine { Ok(key) } else { Err(IDEMPOTENCY_KEY_INVALID.error()) }
 }
 
 /// Principal, method, path and key; for anonymous callers the client address too.

@@ -1,0 +1,1 @@
+//! Short links: slugs, redirects, clicks, statistics, QR codes.

@@ -1,0 +1,1 @@
+//! Products, stock, carts, checkout, payments, orders.
