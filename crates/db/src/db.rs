@@ -104,7 +104,8 @@ impl Db {
         {
             return result;
         }
-        self.read_long(f).await
+        // Boxed, so that the rare detour does not make every caller's future large: futures are moved, and moving copies.
+        Box::pin(self.read_long(f)).await
     }
 
     /// Runs a read that is known to be long (search, reports, exports) on another thread.

@@ -156,7 +156,8 @@ async fn proceed(guard: &Guard, ctx: Ctx, mut request: Request, handler: Handler
     let if_none_match = request.headers().get(IF_NONE_MATCH).cloned();
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let mut response = if csrf::is_unsafe(&method) {
-        change(guard, ctx, request, handler).await
+        // Boxed, so that reads do not carry its size along: futures are moved, and moving copies.
+        Box::pin(change(guard, ctx, request, handler)).await
     } else {
         request.extensions_mut().insert(ctx);
         run(handler, request).await

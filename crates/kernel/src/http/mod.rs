@@ -4,6 +4,7 @@
 //! and the routes are one table. A request passes the edge, the guard of its operation, and the handler.
 
 mod answer;
+mod compress;
 mod csrf;
 mod edge;
 mod extract;

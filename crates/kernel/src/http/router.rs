@@ -8,13 +8,12 @@ use axum::extract::Request;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Method};
 use tower::Layer as _;
-use tower_http::compression::predicate::{DefaultPredicate, Predicate};
-use tower_http::compression::{CompressionLayer, CompressionLevel};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::app::App;
+use crate::http::compress::Compressing;
 use crate::http::edge::{Edge, EdgeService, other_method};
-use crate::http::guard::{Guard, GuardLayer, NoCompression};
+use crate::http::guard::{Guard, GuardLayer};
 use crate::http::{Operation, REQUEST_ID, fallback};
 use crate::platform::HttpSettings;
 
@@ -35,10 +34,10 @@ pub fn router(app: &App) -> Router {
     let router: Router = router.fallback(move |request: Request| fallback::ask(asked, fallbacks, request)).with_state(app.clone());
     // Around the router as a whole: a layer on a router is cloned and boxed once more for every route.
     let edge = Arc::new(Edge::new(app));
-    let compressed = compression().layer(router);
+    let inner = Compressing::new(router);
     match cors(&app.settings::<HttpSettings>().cors_origins) {
-        Some(cors) => Router::new().fallback_service(EdgeService::new(edge, cors.layer(compressed))),
-        None => Router::new().fallback_service(EdgeService::new(edge, compressed)),
+        Some(cors) => Router::new().fallback_service(EdgeService::new(edge, cors.layer(inner))),
+        None => Router::new().fallback_service(EdgeService::new(edge, inner)),
     }
 }
 
@@ -66,22 +65,6 @@ fn allow_header(operations: &[&Operation]) -> &'static str {
     }
     methods.push("OPTIONS");
     methods.join(", ").leak()
-}
-
-#[derive(Clone, Copy)]
-struct NotSecret;
-
-impl Predicate for NotSecret {
-    fn should_compress<B: http_body::Body>(&self, response: &http::Response<B>) -> bool {
-        response.extensions().get::<NoCompression>().is_none()
-    }
-}
-
-const SMALLEST_COMPRESSED_BYTES: u16 = 1024;
-
-fn compression() -> CompressionLayer<impl Predicate> {
-    let large = tower_http::compression::predicate::SizeAbove::new(SMALLEST_COMPRESSED_BYTES.into());
-    CompressionLayer::new().quality(CompressionLevel::Precise(5)).compress_when(DefaultPredicate::new().and(large).and(NotSecret))
 }
 
 /// Exactly the configured origins, with credentials (SES-7, R-123); none means no CORS at all.
