@@ -1,5 +1,6 @@
-//! The four routes.
+//! The routes.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +17,7 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use crate::posts;
 use crate::reader;
 use crate::rows::{self, NewRow, Row};
 use crate::writer::Job;
@@ -24,6 +26,8 @@ use crate::writer::Job;
 pub(crate) struct App {
     pub(crate) file: PathBuf,
     pub(crate) writer: SyncSender<Job>,
+    /// Short links and their targets.
+    pub(crate) links: HashMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -36,6 +40,9 @@ pub(crate) fn router(app: App) -> Router {
         .route("/static", get(async || json(StatusCode::OK, &br#"{"status":"ok"}"#[..])))
         .route("/rows", get(list).post(create))
         .route("/rows/{id}", get(show))
+        .route("/posts", get(list_posts))
+        .route("/posts/{slug}", get(show_post))
+        .route("/{slug}", get(redirect))
         .with_state(Arc::new(app))
 }
 
@@ -49,6 +56,25 @@ async fn show(State(app): State<Arc<App>>, Path(id): Path<Uuid>) -> Result<Respo
 async fn list(State(app): State<Arc<App>>, Query(page): Query<PageQuery>) -> Result<Response, Failure> {
     let rows = reader::read(&app.file, |conn| rows::newest(conn, page.limit))?;
     Ok(json(StatusCode::OK, rows))
+}
+
+async fn show_post(State(app): State<Arc<App>>, Path(slug): Path<String>) -> Result<Response, Failure> {
+    Ok(match reader::read(&app.file, |conn| posts::find(conn, &slug))? {
+        Some(post) => json(StatusCode::OK, post),
+        None => StatusCode::NOT_FOUND.into_response(),
+    })
+}
+
+async fn list_posts(State(app): State<Arc<App>>, Query(page): Query<PageQuery>) -> Result<Response, Failure> {
+    let posts = reader::read(&app.file, |conn| posts::newest(conn, page.limit))?;
+    Ok(json(StatusCode::OK, posts))
+}
+
+async fn redirect(State(app): State<Arc<App>>, Path(slug): Path<String>) -> Response {
+    match app.links.get(&slug) {
+        Some(target) => (StatusCode::FOUND, [(header::LOCATION, target.as_str())]).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 async fn create(State(app): State<Arc<App>>, Json(row): Json<NewRow>) -> Result<Response, Failure> {

@@ -4,6 +4,7 @@
 //! No authentication, validation, limits, request ids, metrics or events, on purpose: do not add any.
 
 mod http;
+mod posts;
 mod reader;
 mod rows;
 mod seed;
@@ -39,7 +40,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let file = args.data.join("limit.db");
     let mut conn = open(&file)?;
     seed::fill(&mut conn, args.seed)?;
-    let app = http::App { file, writer: writer::start(conn, args.max_group)? };
+    posts::fill(&mut conn, args.seed)?;
+    let links = (0..args.seed).map(|n| (format!("link-{n}"), format!("https://example.com/target/{n}?from=bench"))).collect();
+    let app = http::App { file, writer: writer::start(conn, args.max_group)?, links };
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(args.port, app))
 }
 
@@ -61,5 +64,6 @@ fn open(file: &Path) -> rusqlite::Result<Connection> {
              created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, version BIGINT NOT NULL);
          CREATE INDEX IF NOT EXISTS rows_newest ON rows (created_at, id);",
     )?;
+    conn.execute_batch(posts::SCHEMA)?;
     Ok(conn)
 }
