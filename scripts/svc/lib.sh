@@ -47,6 +47,19 @@ venv() {
   echo "$dir/bin"
 }
 
+# npm_dir: prints a folder whose node_modules matches js/package-lock.json, made once per content of that file
+npm_dir() {
+  local dir
+  command -v npm >/dev/null || apt_get nodejs npm
+  dir="$CACHE/npm-$(sha256sum <"$HERE/js/package-lock.json" | cut -c1-12)"
+  if [ ! -e "$dir/.done" ]; then
+    may_install
+    { rm -rf "$dir" && mkdir -p "$dir" && cp "$HERE"/js/package*.json "$dir" && (cd "$dir" && npm ci --no-audit --no-fund --silent) &&
+      touch "$dir/.done"; } >&2 || exit 1
+  fi
+  echo "$dir"
+}
+
 # ready SECONDS PID LOG COMMAND…: waits for COMMAND; fails at once when the process is gone
 ready() {
   local left=$(($1 * 20)) pid=$2 log=$3

@@ -31,6 +31,7 @@ pub(crate) const ALL: &[Step] = &[
     Step { name: "mariadb", what: "all tests on MariaDB", run: || test_on("mysql", "mariadb", "TEST_MYSQL_URL") },
     Step { name: "generate", what: "the reference documents say what the code says", run: || Ok(Outcome::of(generate::check()?.print())) },
     Step { name: "examples", what: "each example starts and becomes ready", run: examples },
+    Step { name: "feeds", what: "two feed readers that others use read our feeds without complaint", run: feeds },
     Step { name: "schemathesis", what: "a stranger reads our OpenAPI document and finds no fault", run: schemathesis },
 ];
 
@@ -97,6 +98,25 @@ fn examples() -> Result<Outcome> {
         }
     }
     Ok(Outcome::Passed)
+}
+
+/// Fills a server with the sample data, and hands its feeds to the readers.
+fn feeds() -> Result<Outcome> {
+    let Some(readers) = service::tool("feeds")? else {
+        return Ok(Outcome::missing("the feed readers are not installed; INSTALL=1 installs them"));
+    };
+    if !passes(&mut command("cargo", ["build", "--locked", "--package", "undercroft"]))? {
+        return Ok(Outcome::of(false));
+    }
+    let program = process::built("debug").join("undercroft");
+    let server = Server::start(&program)?;
+    let mut seed = command(program, ["seed", "--demo"]);
+    if !passes(seed.env("UNDERCROFT_DATA_DIR", server.data()))? {
+        return Ok(Outcome::of(false));
+    }
+    let mut judge = command(process::root().join("scripts/feeds.sh"), []);
+    judge.env("READERS", readers).env("SERVER", format!("http://{}", server.address));
+    passes(&mut judge).map(Outcome::of)
 }
 
 /// What is asked, as whom and how often is in `scripts/schemathesis.sh`.
