@@ -6,11 +6,9 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use kernel::error::{NOT_FOUND, UNAUTHENTICATED};
-use kernel::page::{CursorScope, CursorValue, Page, PageRequest, decode_cursor, encode_cursor};
+use kernel::page::{CursorValue, KeyKind, Keyset, Page, PageRequest, SortKey};
 use kernel::ports::{Authenticator, Credential};
-use kernel::{
-    Actor, App, AuditEntry, CredentialKind, Ctx, Error, Id, Identity, LogAndContinue, RequestInfo, Result, Session, Timestamp, Tx, UserId,
-};
+use kernel::{Actor, App, AuditEntry, CredentialKind, Ctx, Error, Id, Identity, LogAndContinue, RequestInfo, Result, Session, Tx, UserId};
 
 use crate::events::{SessionRevoked, SessionStarted};
 use crate::roles;
@@ -25,6 +23,7 @@ use crate::users::{self, UserRecord, UserStatus};
 const TOUCH_EVERY: Duration = Duration::from_secs(5 * 60);
 /// Most live sessions of a person; the oldest goes first (accounts.md §13).
 const MAX_SESSIONS: u32 = 100;
+const SORT_KEYS: &[SortKey] = &[SortKey { name: "created_at", column: "created_at", kind: KeyKind::Int }];
 
 /// A login about to be stored: its ids and secrets are made before the transaction.
 pub(crate) struct NewSession {
@@ -108,7 +107,7 @@ fn lives(ctx: &Ctx, kind: SessionKind) -> (Duration, Duration) {
 }
 
 fn drop_surplus(tx: &mut Tx<'_, '_>, session: &SessionRecord) -> Result<()> {
-    let live = store::live_of(tx, session.user_id, session.created_at, None, MAX_SESSIONS + 10)?;
+    let live = store::newest_live_of(tx, session.user_id, session.created_at, MAX_SESSIONS + 10)?;
     for old in live.iter().skip(MAX_SESSIONS as usize) {
         store::revoke(tx, old.user_id, old.id, session.created_at)?;
         tx.record(&SessionRevoked { session_id: Some(old.id.uuid()), user_id: old.user_id.uuid() })?;
@@ -217,25 +216,11 @@ pub(crate) fn touch_in(tx: &mut Tx<'_, '_>, ctx: &Ctx, id: Id<Session>, kind: Se
 
 /// The caller's live sessions, newest first.
 pub(crate) async fn list(ctx: &Ctx, request: PageRequest) -> Result<Page<SessionRecord>> {
-    let (user, now, principal) = (ctx.actor.user_id()?, ctx.now(), ctx.actor.label());
-    let scope = CursorScope { operation: "listMySessions", filter: "", sort: "-created_at", locale: "", principal: &principal };
-    let after = request.cursor.as_deref().map(|cursor| position(ctx, &scope, cursor)).transpose()?;
-    let limit = request.limit;
-    let rows = ctx.read(move |c| Ok(store::live_of(c, user, now, after, limit + 1)?)).await?;
-    Ok(Page::of_rows(rows, limit, |last| {
-        let values = [CursorValue::Int(last.created_at.as_millis()), CursorValue::Bytes(last.id.uuid().as_bytes().to_vec())];
-        encode_cursor(ctx.app.keyring(), &scope, &values)
-    }))
-}
-
-fn position(ctx: &Ctx, scope: &CursorScope<'_>, cursor: &str) -> Result<(Timestamp, Id<Session>)> {
-    let invalid = || kernel::error::CURSOR_INVALID.error();
-    match decode_cursor(ctx.app.keyring(), scope, cursor)?.as_slice() {
-        [CursorValue::Int(at), CursorValue::Bytes(id)] => {
-            Ok((Timestamp::from_millis(*at), Id::from_uuid(uuid::Uuid::from_slice(id).map_err(|_| invalid())?)))
-        }
-        _ => Err(invalid()),
-    }
+    let (user, now) = (ctx.actor.user_id()?, ctx.now());
+    let keyset = Keyset::parse(ctx, SORT_KEYS, "-created_at", None, "listMySessions", "", &request)?;
+    let place = keyset.clone();
+    let rows = ctx.read(move |c| Ok(store::live_of(c, user, now, &place)?)).await?;
+    Ok(keyset.page(ctx, rows, |session| (CursorValue::Int(session.created_at.as_millis()), session.id.uuid())))
 }
 
 /// Ends one of the caller's sessions; another person's is not found (ENU-8).

@@ -1,6 +1,7 @@
 //! SQL of sessions.
 
 use db::{Conn, Error, params};
+use kernel::page::Keyset;
 use kernel::{Id, Session, Timestamp, UserId};
 
 use crate::sessions::{SessionKind, SessionRecord};
@@ -82,21 +83,28 @@ pub(crate) fn find_by_token(c: &mut Conn, token_hash: &[u8; 32]) -> Result<Optio
     Ok(row.map(SessionRecord::from))
 }
 
-/// The live sessions of a person, newest first, after this one.
-pub(crate) fn live_of(
-    c: &mut Conn,
-    user: UserId,
-    now: Timestamp,
-    after: Option<(Timestamp, Id<Session>)>,
-    limit: u32,
-) -> Result<Vec<SessionRecord>, Error> {
-    let (at, id) = after.unwrap_or((Timestamp::from_millis(i64::MAX), Id::from_uuid(uuid::Uuid::max())));
+/// One page of the live sessions of a person.
+pub(crate) fn live_of(c: &mut Conn, user: UserId, now: Timestamp, keyset: &Keyset) -> Result<Vec<SessionRecord>, Error> {
+    let (condition, values) = keyset.condition();
     let sql = format!(
         "SELECT id, user_id, kind, amr, auth_time, created_at, last_seen_at, idle_at, absolute_at, revoked_at, ip, user_agent \
          FROM accounts_sessions WHERE user_id = ? AND revoked_at IS NULL AND idle_at > ? AND absolute_at > ? \
-         AND (created_at < ? OR (created_at = ? AND id < ?)) ORDER BY created_at DESC, id DESC LIMIT {limit}"
+         AND {condition} ORDER BY {} LIMIT {}",
+        keyset.order_by(),
+        keyset.limit()
     );
-    let rows = c.all::<SessionRow>(sql, params![user, now, now, at, at, id])?;
+    let rows = c.all::<SessionRow>(sql, &[params![user, now, now], values.as_slice()].concat())?;
+    Ok(rows.into_iter().map(SessionRecord::from).collect())
+}
+
+/// The live sessions of a person, newest first.
+pub(crate) fn newest_live_of(c: &mut Conn, user: UserId, now: Timestamp, limit: u32) -> Result<Vec<SessionRecord>, Error> {
+    let sql = format!(
+        "SELECT id, user_id, kind, amr, auth_time, created_at, last_seen_at, idle_at, absolute_at, revoked_at, ip, user_agent \
+         FROM accounts_sessions WHERE user_id = ? AND revoked_at IS NULL AND idle_at > ? AND absolute_at > ? \
+         ORDER BY created_at DESC, id DESC LIMIT {limit}"
+    );
+    let rows = c.all::<SessionRow>(sql, params![user, now, now])?;
     Ok(rows.into_iter().map(SessionRecord::from).collect())
 }
 

@@ -1,36 +1,22 @@
 //! The verbs of the mailbox: list and read.
 
 use crate::ctx::Ctx;
-use crate::error::{CURSOR_INVALID, NOT_FOUND, Result};
+use crate::error::{NOT_FOUND, Result};
 use crate::id::Id;
 use crate::messages::http::READ_MESSAGES;
 use crate::messages::{Mailer, Message, StoredMessage, store};
-use crate::page::{CursorScope, CursorValue, Page, PageRequest, decode_cursor, encode_cursor};
-use crate::time::Timestamp;
+use crate::page::{CursorValue, KeyKind, Keyset, Page, PageRequest, SortKey};
+
+const SORT_KEYS: &[SortKey] = &[SortKey { name: "created_at", column: "created_at", kind: KeyKind::Int }];
 
 /// Messages, newest first; to one recipient only unless `recipient` is empty.
 pub(crate) async fn list(ctx: &Ctx, request: PageRequest, recipient: String) -> Result<Page<StoredMessage>> {
     ctx.actor.require(&READ_MESSAGES)?;
-    let principal = ctx.actor.label();
-    let scope = CursorScope { operation: "listMessages", filter: &recipient, sort: "-created_at", locale: "", principal: &principal };
-    let after = request.cursor.as_deref().map(|cursor| position(ctx, &scope, cursor)).transpose()?;
-    let (app, to, limit) = (ctx.app.clone(), (!recipient.is_empty()).then(|| recipient.clone()), request.limit);
-    let mut found = ctx.read(move |c| store::newest(c, &app, after, to.as_deref(), limit + 1)).await?;
+    let keyset = Keyset::parse(ctx, SORT_KEYS, "-created_at", None, "listMessages", &recipient, &request)?;
+    let (app, to, place) = (ctx.app.clone(), (!recipient.is_empty()).then_some(recipient), keyset.clone());
+    let mut found = ctx.read(move |c| store::page(c, &app, to.as_deref(), &place)).await?;
     found.iter_mut().for_each(|message| withhold(ctx, message));
-    Ok(Page::of_rows(found, limit, |last| {
-        let values = [CursorValue::Int(last.created_at.as_millis()), CursorValue::Bytes(last.id.uuid().as_bytes().to_vec())];
-        encode_cursor(ctx.app.keyring(), &scope, &values)
-    }))
-}
-
-fn position(ctx: &Ctx, scope: &CursorScope<'_>, cursor: &str) -> Result<(Timestamp, Id<Message>)> {
-    match decode_cursor(ctx.app.keyring(), scope, cursor)?.as_slice() {
-        [CursorValue::Int(at), CursorValue::Bytes(id)] => {
-            let id = uuid::Uuid::from_slice(id).map_err(|_| CURSOR_INVALID.error())?;
-            Ok((Timestamp::from_millis(*at), Id::from_uuid(id)))
-        }
-        _ => Err(CURSOR_INVALID.error()),
-    }
+    Ok(keyset.page(ctx, found, |message| (CursorValue::Int(message.created_at.as_millis()), message.id.uuid())))
 }
 
 /// One message.

@@ -6,6 +6,7 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::messages::{Channel, Content, Message, NewMessage};
+use crate::page::Keyset;
 use crate::time::Timestamp;
 
 db::row! {
@@ -78,21 +79,17 @@ pub(crate) fn find_queued(c: &mut Conn, app: &App, id: Id<Message>) -> Result<Op
     row.map(|row| unseal(app, row)).transpose()
 }
 
-/// Messages, newest first, after the one with this time and id; to one recipient only if `to` is given.
-pub(crate) fn newest(
-    c: &mut Conn,
-    app: &App,
-    after: Option<(Timestamp, Id<Message>)>,
-    to: Option<&str>,
-    limit: u32,
-) -> Result<Vec<StoredMessage>> {
-    let (at, id) = after.map_or((Timestamp::from_millis(i64::MAX), Id::from_uuid(uuid::Uuid::max())), |key| key);
-    let only = if to.is_some() { "AND recipient = ?" } else { "AND ? IS NULL" };
+/// One page of the messages; of those to one recipient only if `to` is given.
+pub(crate) fn page(c: &mut Conn, app: &App, to: Option<&str>, keyset: &Keyset) -> Result<Vec<StoredMessage>> {
+    let only = if to.is_some() { "recipient = ?" } else { "? IS NULL" };
+    let (condition, values) = keyset.condition();
     let sql = format!(
         "SELECT id, channel, template, recipient, content_sealed, status, created_at, sent_at FROM platform_messages \
-         WHERE (created_at < ? OR (created_at = ? AND id < ?)) {only} ORDER BY created_at DESC, id DESC LIMIT {limit}"
+         WHERE {only} AND {condition} ORDER BY {} LIMIT {}",
+        keyset.order_by(),
+        keyset.limit()
     );
-    let rows = c.all::<MessageRow>(sql, params![at, at, id, to])?;
+    let rows = c.all::<MessageRow>(sql, &[params![to], values.as_slice()].concat())?;
     rows.into_iter().map(|row| unseal(app, row)).collect()
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use kernel::http::{Body, Created, Etag, IfMatch, Json, List, NoContent, Operation, Path, Query};
-use kernel::page::{CursorScope, CursorValue, Page, PageRequest, decode_cursor, encode_cursor};
+use kernel::page::{CursorValue, KeyKind, Keyset, PageRequest, SortKey};
 use kernel::{Ctx, Error, Id, Job, Module, Parts, Permission, Result, StoredEvent, Template, Timestamp, Tx};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
@@ -106,7 +106,17 @@ struct NoteFilter {
     /// Only notes at this place or behind it.
     #[schema(minimum = 0, maximum = 1000)]
     from_position: Option<i64>,
+    /// The order: `id`, `title`, `position` or `created_at`, with a minus for descending.
+    #[schema(max_length = 64)]
+    sort: Option<String>,
 }
+
+const SORT_KEYS: &[SortKey] = &[
+    SortKey { name: "id", column: "n.id", kind: KeyKind::Id },
+    SortKey { name: "title", column: "n.title", kind: KeyKind::Text },
+    SortKey { name: "position", column: "n.position", kind: KeyKind::Int },
+    SortKey { name: "created_at", column: "n.created_at", kind: KeyKind::Int },
+];
 
 /// Some text.
 #[derive(Debug, Serialize, ToSchema)]
@@ -195,7 +205,7 @@ fn operations() -> Vec<Operation> {
             .tag("Notes")
             .summary("List notes")
             .describe(all)
-            .raises(&[&kernel::error::CURSOR_INVALID])
+            .raises(&[&kernel::error::CURSOR_INVALID, &kernel::error::SORT_NOT_SUPPORTED])
             .public(),
         Operation::get("/api/v1/notes/{id}", "getNote", get).tag("Notes").summary("Read a note").describe(all).public(),
         Operation::patch("/api/v1/notes/{id}", "updateNote", update)
@@ -310,24 +320,24 @@ async fn delete(ctx: Ctx, Path(id): Path<Id<Note>>, if_match: IfMatch) -> Result
 
 async fn list(ctx: Ctx, Query(filter): Query<NoteFilter>) -> Result<List<Note>> {
     let request = PageRequest::new(filter.limit, filter.cursor);
-    let (from, principal) = (filter.from_position.unwrap_or(0), ctx.actor.label());
-    let narrowed = from.to_string();
-    let scope = CursorScope { operation: "listNotes", filter: &narrowed, sort: "id", locale: "", principal: &principal };
-    let after = match request.cursor.as_deref().map(|cursor| decode_cursor(ctx.app.keyring(), &scope, cursor)).transpose()?.as_deref() {
-        None => Id::from_uuid(uuid::Uuid::nil()),
-        Some([CursorValue::Bytes(id)]) => Id::from_uuid(uuid::Uuid::from_slice(id).map_err(|_| kernel::error::CURSOR_INVALID.error())?),
-        Some(_) => return Err(kernel::error::CURSOR_INVALID.error()),
+    let from = filter.from_position.unwrap_or(0);
+    let keyset = Keyset::parse(&ctx, SORT_KEYS, "id", filter.sort.as_deref(), "listNotes", &from.to_string(), &request)?;
+    let keyset = keyset.with_id_column("n.id");
+    let place = keyset.clone();
+    let rows = ctx.read(move |c| Ok(page(c, from, &place)?)).await?;
+    let keys_of = |note: &Note| match keyset.key() {
+        "title" => (CursorValue::Text(note.title.clone()), note.id.uuid()),
+        "position" => (CursorValue::Int(note.position), note.id.uuid()),
+        _ => (CursorValue::Int(note.created_at.as_millis()), note.id.uuid()),
     };
-    let limit = request.limit;
-    let rows = ctx.read(move |c| Ok(page(c, after, from, limit + 1)?)).await?;
-    Ok(List(Page::of_rows(rows, limit, |last| {
-        encode_cursor(ctx.app.keyring(), &scope, &[CursorValue::Bytes(last.id.uuid().as_bytes().to_vec())])
-    })))
+    Ok(List(keyset.page(&ctx, rows, keys_of)))
 }
 
-fn page(c: &mut db::Conn, after: Id<Note>, from: i64, limit: u32) -> Result<Vec<Note>, db::Error> {
-    let columns = "SELECT id, title, body, position, version, created_at FROM notes";
-    c.all(format!("{columns} WHERE id > ? AND position >= ? ORDER BY id LIMIT {limit}"), db::params![after, from])
+fn page(c: &mut db::Conn, from: i64, keyset: &Keyset) -> Result<Vec<Note>, db::Error> {
+    let columns = "SELECT n.id, n.title, n.body, n.position, n.version, n.created_at FROM notes n";
+    let (condition, values) = keyset.condition();
+    let sql = format!("{columns} WHERE n.position >= ? AND {condition} ORDER BY {} LIMIT {}", keyset.order_by(), keyset.limit());
+    c.all(sql, &[db::params![from], values.as_slice()].concat())
 }
 
 async fn audits(_: Ctx) -> Result<Json<Text>> {

@@ -2,13 +2,17 @@
 //!
 //! A cursor is base64url of a tag and a compact list of values: the keys of the last row seen. The tag is an HMAC over the
 //! values and over the scope: operation, filter, sort, locale and principal. A cursor that is changed, or used elsewhere, is
-//! `cursor_invalid`; the scope itself is not in it, so that it stays short.
+//! `cursor_invalid`; the scope itself is not in it, so that it stays short. A [`Keyset`] does all of it for a list that sorts.
+
+mod keyset;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::error::{CURSOR_INVALID, Result};
 use crate::seal::Keyring;
+
+pub use keyset::{KeyKind, Keyset, SortKey};
 
 /// What a caller asks of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
