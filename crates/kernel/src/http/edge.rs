@@ -152,7 +152,7 @@ fn request_info(edge: &Edge, request: &Request) -> RequestInfo {
     let headers = request.headers();
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |info| info.0.ip());
     RequestInfo {
-        id: request_id(headers).unwrap_or_else(|| edge.new_request_id()),
+        id: request_id(headers).or_else(|| trace_id(headers)).unwrap_or_else(|| edge.new_request_id()),
         client_address: client_address(peer, headers, &edge.proxies),
         user_agent: headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).map(|text| cut(text, MAX_USER_AGENT).to_owned()),
         locale: preferred_locale(headers),
@@ -165,6 +165,16 @@ fn request_id(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(REQUEST_ID)?.to_str().ok()?;
     let is_fine = (8..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     is_fine.then(|| text.to_owned())
+}
+
+/// The trace id of a `traceparent` header (W3C Trace Context, version 00), so that one id runs through all logs.
+fn trace_id(headers: &HeaderMap) -> Option<String> {
+    let mut parts = headers.get("traceparent")?.to_str().ok()?.split('-');
+    let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let is_hex = |text: &str, length| text.len() == length && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let is_zero = |text: &str| text.bytes().all(|b| b == b'0');
+    let is_fine = is_hex(version, 2) && version != "ff" && is_hex(trace, 32) && is_hex(parent, 16) && is_hex(flags, 2);
+    (is_fine && !is_zero(trace) && !is_zero(parent)).then(|| trace.to_owned())
 }
 
 fn preferred_locale(headers: &HeaderMap) -> String {
@@ -277,6 +287,20 @@ mod tests {
         assert_eq!(id("abcDEF_1-9"), Some("abcDEF_1-9".to_owned()));
         assert_eq!(id("short"), None);
         assert_eq!(id("with space in it"), None);
+    }
+
+    #[test]
+    fn r64_a_trace_lends_its_id_to_the_request() {
+        let id = |text: &'static str| {
+            trace_id(&HeaderMap::from_iter([(HeaderName::from_static("traceparent"), HeaderValue::from_static(text))]))
+        };
+        let trace = "0af7651916cd43dd8448eb211c80319c";
+        assert_eq!(id("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01").as_deref(), Some(trace));
+        assert_eq!(id("cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-later").as_deref(), Some(trace));
+        assert_eq!(id("ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), None);
+        assert_eq!(id("00-00000000000000000000000000000000-b7ad6b7169203331-01"), None);
+        assert_eq!(id("00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01"), None);
+        assert_eq!(id("00-short"), None);
     }
 
     #[test]
