@@ -3,7 +3,7 @@
 //! * What a feature brings: [`Module`], [`Parts`], [`http::Operation`], [`Event`], [`Job`]
 //! * What a service verb gets: [`Ctx`] with its [`Actor`], [`Tx`], clock, ids and state
 //! * What it answers with: [`Error`] and [`problems!`], [`Page`](page::Page), [`Id`], [`Timestamp`], [`Money`](money::Money)
-//! * What content is made of: [`richtext`], [`page::Keyset`]
+//! * What content is made of: [`richtext`], [`search`], [`page::Keyset`]
 //! * What runs underneath: [`App`], settings, sealing, jobs, messages, the HTTP edge
 
 pub mod actor;
@@ -30,6 +30,7 @@ pub mod ports;
 mod random;
 pub mod richtext;
 pub mod seal;
+pub mod search;
 pub mod settings;
 pub mod templates;
 mod time;

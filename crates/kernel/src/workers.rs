@@ -83,6 +83,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+    use std::task::{Context, Waker};
 
     use super::*;
 
@@ -110,7 +111,7 @@ mod tests {
         });
         has_started.await.unwrap();
         let mut waiting = Box::pin(workers.run(|| 1));
-        assert!(futures_util::poll!(&mut waiting).is_pending());
+        assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         assert!(workers.run(|| 2).await.unwrap_err().is(&UNAVAILABLE));
         go_on.send(()).unwrap();
         assert_eq!(waiting.await.unwrap(), 1);
