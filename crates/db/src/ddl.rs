@@ -1,4 +1,4 @@
-//! The text of a migration: type tokens, the suffix of tables, and where one statement ends.
+//! The text of a migration: type tokens, full-text tables, the suffix of tables, and where one statement ends.
 
 use crate::sql::{Dialect, pieces};
 
@@ -16,7 +16,30 @@ pub(crate) struct Types {
 impl Types {
     /// Replaces `{id}`, `{key:190}` and the like, and ends each `CREATE TABLE` with the engine's suffix.
     pub(crate) fn expand(&self, sql: &str) -> Result<Vec<String>, String> {
-        split(sql).into_iter().map(|statement| self.expand_statement(&statement)).collect()
+        let mut statements = Vec::new();
+        for statement in split(sql) {
+            match fulltext_table(&statement) {
+                Some(table) => statements.extend(self.fulltext(table)?),
+                None => statements.push(self.expand_statement(&statement)?),
+            }
+        }
+        Ok(statements)
+    }
+
+    /// The table of a full-text index; rows lie in the order of their words, which is the order in which they are looked up.
+    fn fulltext(&self, table: &str) -> Result<Vec<String>, String> {
+        if table.is_empty() || !table.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_') {
+            return Err(format!("{{fulltext:{table}}} names no table"));
+        }
+        let (word, id, weight) = (self.key(crate::fulltext::WORD_MAX as u16), self.token("id")?, self.token("int")?);
+        // What SQLite calls a table without row ids, the others' tables and keys come near to without being told.
+        let suffix = if self.dialect == Dialect::Sqlite { "STRICT, WITHOUT ROWID".to_owned() } else { self.suffix() };
+        Ok(vec![
+            format!(
+                "CREATE TABLE {table} (word {word} NOT NULL, doc_id {id} NOT NULL, weight {weight} NOT NULL, PRIMARY KEY (word, doc_id)) {suffix}"
+            ),
+            format!("CREATE INDEX {table}_doc ON {table} (doc_id, word)"),
+        ])
     }
 
     fn expand_statement(&self, statement: &str) -> Result<String, String> {
@@ -102,6 +125,13 @@ impl Types {
             Dialect::Mysql => format!("ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARACTER SET utf8mb4 COLLATE {}", self.collation),
         }
     }
+}
+
+/// The name in a statement that is nothing but `{fulltext:name}`; a comment may stand before it.
+fn fulltext_table(statement: &str) -> Option<&str> {
+    let code = pieces(statement).map(|(piece, is_code)| if is_code || piece.starts_with("--") { piece } else { "" });
+    let last = code.last()?;
+    last.trim().strip_prefix("{fulltext:")?.strip_suffix('}')
 }
 
 /// The text before the next `{token}`, the token, and the text after it.
@@ -200,6 +230,17 @@ mod tests {
     #[test]
     fn the_suffix_of_a_table_may_be_left_out() {
         assert_eq!(SQLITE.expand("create table t (a {int})").unwrap(), ["create table t (a INTEGER) STRICT"]);
+    }
+
+    #[test]
+    fn a_full_text_index_is_a_statement_by_itself() {
+        let sql = "CREATE TABLE t (a {int}); -- What people search.\n{fulltext:t_search};";
+        let statements = SQLITE.expand(sql).unwrap();
+        assert_eq!(statements.len(), 3, "{statements:?}");
+        assert!(statements[1].starts_with("CREATE TABLE t_search (word TEXT NOT NULL") && statements[1].ends_with("WITHOUT ROWID"));
+        assert_eq!(statements[2], "CREATE INDEX t_search_doc ON t_search (doc_id, word)");
+        assert!(POSTGRES.expand("{fulltext:t_search}").unwrap()[0].contains("word VARCHAR(48) COLLATE \"C\" NOT NULL"));
+        assert!(POSTGRES.expand("{fulltext:T-x}").is_err() && POSTGRES.expand("{fulltext:}").is_err());
     }
 
     #[test]

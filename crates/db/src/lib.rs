@@ -2,6 +2,7 @@
 //!
 //! - [`Db`] is the handle. A transaction is a synchronous closure: [`Db::read`], [`Db::write`].
 //! - Inside, [`Conn`] reads and [`Tx`] writes too; statements are [`Sql`], values come from [`params!`], rows become [`row!`]s.
+//! - [`fulltext`] finds texts by their words, the same ones on every engine.
 //! - What goes wrong is an [`Error`]; [`OnViolation`] turns a violated constraint into the caller's own error.
 //! - [`MigrationSet`]s make the tables; [`testing::TestDatabase`] gives each test its own.
 //!
@@ -14,6 +15,7 @@ mod db;
 mod ddl;
 mod driver;
 mod error;
+pub mod fulltext;
 mod job;
 mod migrate;
 mod row;

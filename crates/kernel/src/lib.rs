@@ -3,6 +3,7 @@
 //! * What a feature brings: [`Module`], [`Parts`], [`http::Operation`], [`Event`], [`Job`]
 //! * What a service verb gets: [`Ctx`] with its [`Actor`], [`Tx`], clock, ids and state
 //! * What it answers with: [`Error`] and [`problems!`], [`Page`](page::Page), [`Id`], [`Timestamp`], [`Money`](money::Money)
+//! * What content is made of: [`richtext`], [`search`], [`page::Keyset`]
 //! * What runs underneath: [`App`], settings, sealing, jobs, messages, the HTTP edge
 
 pub mod actor;
@@ -27,11 +28,14 @@ pub mod page;
 pub mod platform;
 pub mod ports;
 mod random;
+pub mod richtext;
 pub mod seal;
+pub mod search;
 pub mod settings;
 pub mod templates;
 mod time;
 mod tx;
+mod workers;
 
 pub use actor::{Actor, CredentialKind, Identity, Permission, Permissions, Session, User, UserId};
 pub use app::{App, Launch, Setup};

@@ -15,6 +15,7 @@ use crate::jobs::Job;
 use crate::messages::{self, MailSettings, Mailer, Transport};
 use crate::module::{Finding, Module, Parts};
 use crate::outbox;
+use crate::richtext::RenderPool;
 use crate::settings::{ByteSize, Span};
 
 /// How careful the server must be.
@@ -222,6 +223,7 @@ impl Module for Platform {
             .state(|setup| Mailer::new(setup.settings::<MailSettings>()))
             .state(|_| Ok(idempotency::Running::default()))
             .state(|_| Ok(Metrics::default()))
+            .state(|_| Ok(RenderPool::default()))
             .state(|_| Ok(http::ApiDocument::default()))
             .job(messages::send)
             .job(purge)

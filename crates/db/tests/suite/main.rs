@@ -7,6 +7,7 @@ mod limits;
 mod lost;
 mod migrating;
 mod model;
+mod searching;
 mod transactions;
 mod traps;
 

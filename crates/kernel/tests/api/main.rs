@@ -12,6 +12,7 @@ mod edge;
 mod idempotency;
 mod lists;
 mod notes;
+mod richtext;
 
 use serde_json::json;
 use testkit::{TestApp, TestResponse};
