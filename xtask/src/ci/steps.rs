@@ -31,6 +31,7 @@ pub(crate) const ALL: &[Step] = &[
     Step { name: "mariadb", what: "all tests on MariaDB", run: || test_on("mysql", "mariadb", "TEST_MYSQL_URL") },
     Step { name: "generate", what: "the reference documents say what the code says", run: || Ok(Outcome::of(generate::check()?.print())) },
     Step { name: "examples", what: "each example starts and becomes ready", run: examples },
+    Step { name: "sanitiser", what: "nothing hostile comes to life in a real browser", run: sanitiser },
     Step { name: "feeds", what: "two feed readers that others use read our feeds without complaint", run: feeds },
     Step { name: "schemathesis", what: "a stranger reads our OpenAPI document and finds no fault", run: schemathesis },
 ];
@@ -98,6 +99,15 @@ fn examples() -> Result<Outcome> {
         }
     }
     Ok(Outcome::Passed)
+}
+
+/// Shows everything hostile that we know, sanitised, to a browser (SAN-5).
+fn sanitiser() -> Result<Outcome> {
+    let Some(chromium) = service::tool("chromium")? else {
+        return Ok(Outcome::missing("Chromium is not installed; INSTALL=1 installs it"));
+    };
+    let mut judge = command(process::root().join("scripts/sanitiser.sh"), []);
+    passes(judge.env("CHROMIUM", chromium)).map(Outcome::of)
 }
 
 /// Fills a server with the sample data, and hands its feeds to the readers.
