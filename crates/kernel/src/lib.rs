@@ -3,7 +3,7 @@
 //! * What a feature brings: [`Module`], [`Parts`], [`http::Operation`], [`Event`], [`Job`]
 //! * What a service verb gets: [`Ctx`] with its [`Actor`], [`Tx`], clock, ids and state
 //! * What it answers with: [`Error`] and [`problems!`], [`Page`](page::Page), [`Id`], [`Timestamp`], [`Money`](money::Money)
-//! * What content is made of: [`richtext`], [`search`], [`page::Keyset`]
+//! * What content is made of: [`richtext`], [`media`], [`search`], [`page::Keyset`]
 //! * What runs underneath: [`App`], settings, sealing, jobs, messages, the HTTP edge
 
 pub mod actor;
@@ -20,6 +20,7 @@ pub(crate) mod idempotency;
 pub mod jobs;
 pub mod json;
 pub mod limits;
+pub mod media;
 pub mod messages;
 pub mod module;
 pub mod money;

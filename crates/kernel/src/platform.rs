@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::http::{self, Metrics};
 use crate::idempotency;
 use crate::jobs::Job;
+use crate::media;
 use crate::messages::{self, MailSettings, Mailer, Transport};
 use crate::module::{Finding, Module, Parts};
 use crate::outbox;
@@ -170,7 +171,10 @@ pub enum LogFormat {
     Json,
 }
 
-const MIGRATIONS: &[db::Migration] = db::migrations![(1, "platform", include_str!("../migrations/0001_platform.sql"))];
+const MIGRATIONS: &[db::Migration] = db::migrations![
+    (1, "platform", include_str!("../migrations/0001_platform.sql")),
+    (2, "media", include_str!("../migrations/0002_media.sql")),
+];
 
 /// The address under which people reach a server with these settings, without a trailing slash.
 pub fn public_url(platform: &PlatformSettings, http: &HttpSettings) -> String {
@@ -230,6 +234,7 @@ impl Module for Platform {
             .every("17 * * * *", Purge {})
             .routes(http::platform_operations())
             .routes(messages::operations());
+        media::register(parts);
     }
 
     fn start<'a>(&'a self, app: &'a App) -> BoxFuture<'a, Result<()>> {

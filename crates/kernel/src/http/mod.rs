@@ -24,7 +24,7 @@ pub use answer::{Accepted, Created, Etag, Json, List, NoContent};
 pub(crate) use edge::panic_text;
 pub use extract::{Body, IdempotencyKey, IfMatch, Path, Query, RawBody, version_conflict};
 pub use fallback::Fallback;
-pub(crate) use guard::run as run_handler;
+pub(crate) use guard::{NoCompression, run as run_handler};
 pub(crate) use health::ApiDocument;
 pub use health::operations as platform_operations;
 pub use metrics::Metrics;

@@ -333,7 +333,15 @@ fn problems(doc: &OperationDoc) -> BTreeMap<u16, Vec<&'static Problem>> {
 fn responses(doc: &OperationDoc, components: &Components) -> Map<String, Value> {
     let mut all = Map::new();
     for response in &doc.responses {
-        all.insert(response.status.as_str().to_owned(), success(response, components));
+        let mut declared = success(response, components);
+        // Bytes of one of several media types: one answer with a content for each.
+        let earlier = all
+            .remove(response.status.as_str())
+            .and_then(|mut earlier: Value| earlier.get_mut("content")?.as_object_mut().map(std::mem::take));
+        if let (Some(content), Some(earlier)) = (declared.get_mut("content").and_then(Value::as_object_mut), earlier) {
+            content.extend(earlier);
+        }
+        all.insert(response.status.as_str().to_owned(), declared);
     }
     let has_etag = doc.responses.iter().any(|response| response.headers.contains(&"ETag"));
     if has_etag && doc.method == Method::GET && !doc.answers_secrets {
