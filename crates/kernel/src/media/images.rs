@@ -57,7 +57,8 @@ fn decode(format: ImageFormat, bytes: &[u8], max_pixels: u32) -> Result<Decoded>
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(invalid)?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let profile = decoder.icc_profile().unwrap_or(None);
+    // What is decoded is red, green and blue, whatever the file had; a profile of inks or of grey would be wrong for it.
+    let profile = decoder.icc_profile().unwrap_or(None).filter(|profile| profile.get(16..20) == Some(b"RGB "));
     Ok(Decoded { image: DynamicImage::from_decoder(decoder).map_err(invalid)?, orientation, profile })
 }
 

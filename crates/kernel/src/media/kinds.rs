@@ -81,7 +81,8 @@ pub(crate) fn sniff(bytes: &[u8]) -> &'static FileType {
         _ if at(0, b"RIFF") && at(8, b"WAVE") => &WAV,
         _ if at(0, b"ID3") => &MP3,
         [0xff, second, ..] if second & 0xf6 == 0xf0 => &AAC,
-        [0xff, second, ..] if second & 0xe0 == 0xe0 && second & 0x06 != 0 => &MP3,
+        // Layer III only: two more layers would take every text in UTF-16 for music.
+        [0xff, 0xe2 | 0xe3 | 0xf2 | 0xf3 | 0xfa | 0xfb, ..] => &MP3,
         _ if at(0, b"fLaC") => &FLAC,
         _ if at(0, b"OggS") => {
             if has(b"\x80theora", 512) {

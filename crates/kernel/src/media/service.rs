@@ -59,7 +59,7 @@ impl Library {
     pub(super) fn of(setup: &Setup<'_>) -> Result<Arc<Library>> {
         let storage = Storage::new(&setup.settings::<PlatformSettings>().data_dir);
         // Each thread may hold a whole picture of max_pixels.
-        Ok(Arc::new(Library { storage, pool: Workers::new("media", 2, 64), flights: Mutex::default() }))
+        Ok(Arc::new(Library { storage, pool: Workers::new("media", 2, 256), flights: Mutex::default() }))
     }
 
     /// Runs work that blocks: on files and pictures.
@@ -576,5 +576,28 @@ impl MediaData {
             visibility: file.visibility.as_str().to_owned(),
             version: file.version,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn med3_makers_of_one_variant_share_a_lock_that_is_forgotten_after_them() {
+        let library = Library { storage: Storage::new("unused"), pool: Workers::new("test", 1, 1), flights: Mutex::default() };
+        let (first, second, other) = (library.flight("a/thumb"), library.flight("a/thumb"), library.flight("a/card"));
+        assert!(Arc::ptr_eq(&first, &second) && !Arc::ptr_eq(&first, &other));
+        drop((first, second, other));
+        let last = library.flight("b/thumb");
+        assert_eq!((library.flights.lock().unwrap().len(), Arc::strong_count(&last)), (1, 1));
+    }
+
+    #[test]
+    fn med8_an_id_tells_when_its_upload_began() {
+        let at: Timestamp = "2026-11-22T12:00:00.123Z".parse().unwrap();
+        let ids = crate::IdSource::new(crate::Clock::manual(at), crate::Random::seeded(1));
+        assert_eq!(made_at(ids.next()), Some(at));
+        assert_eq!(made_at(Uuid::from_u128(7)), None);
     }
 }

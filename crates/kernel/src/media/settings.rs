@@ -16,7 +16,7 @@ crate::settings! {
         pub storage: MediaStorage = MediaStorage::Local,
         /// The largest file.
         pub max_bytes: ByteSize = ByteSize::mib(25),
-        /// The most pixels of a picture; it needs four bytes of memory for each.
+        /// The most pixels of a picture; while it is worked on, each needs up to 16 bytes of memory.
         pub max_pixels: u32 = 40_000_000,
         /// After how many days an upload that nothing uses is deleted; 0 keeps all.
         pub orphan_days: u32 = 7,

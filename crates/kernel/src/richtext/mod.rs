@@ -116,18 +116,70 @@ fn clean(html: &str, policy: Policy, embed_hosts: &[String]) -> String {
 }
 
 fn markdown_to_html(source: &str, policy: Policy) -> String {
-    let mut options = comrak::Options::default();
+    comrak::markdown_to_html(&tame::tame_markdown(source), &with_extensions(policy))
+}
+
+fn with_extensions(policy: Policy) -> comrak::Options<'static> {
+    let mut options = bare_options();
     options.extension.strikethrough = true;
     options.extension.autolink = true;
     options.extension.table = policy == Policy::Author;
     options.extension.tasklist = policy == Policy::Author;
     options.extension.footnotes = policy == Policy::Author;
+    options
+}
+
+/// CommonMark as it is specified.
+fn bare_options() -> comrak::Options<'static> {
+    let mut options = comrak::Options::default();
     // HTML in Markdown is Markdown; what may remain of it is decided afterwards.
     options.render.r#unsafe = true;
-    comrak::markdown_to_html(&tame::tame_markdown(source), &options)
+    options
 }
 
 /// The text up to `max` bytes, whole characters only.
 fn cut(text: &str, max: usize) -> &str {
     &text[..text.floor_char_boundary(max)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Number, section, Markdown and HTML of each example of the specification.
+    fn examples() -> Vec<(u32, String, String, String)> {
+        serde_json::from_str(include_str!("../../tests/data/commonmark.json")).unwrap()
+    }
+
+    #[test]
+    fn san6_every_example_of_the_specification_gives_the_expected_html() {
+        let examples = examples();
+        assert_eq!(examples.len(), 652);
+        for (number, section, markdown, html) in examples {
+            let tamed = tame::tame_markdown(&markdown);
+            assert_eq!(tamed, markdown, "example {number}, {section}");
+            assert_eq!(comrak::markdown_to_html(&tamed, &bare_options()), html, "example {number}, {section}");
+        }
+    }
+
+    #[test]
+    fn san6_our_extensions_change_only_what_uses_them() {
+        let uses = |markdown: &str| ["~", "|", "[^", "[ ]", "[x]", "@", "www.", "http", "ftp:"].iter().any(|sign| markdown.contains(sign));
+        let untouched: Vec<_> = examples().into_iter().filter(|(_, _, markdown, _)| !uses(markdown)).collect();
+        assert!(untouched.len() > 550, "{}", untouched.len());
+        for (number, section, markdown, html) in untouched {
+            for policy in [Policy::Author, Policy::Comment] {
+                assert_eq!(markdown_to_html(&markdown, policy), html, "example {number}, {section}");
+            }
+        }
+    }
+
+    #[test]
+    fn markers_nested_beyond_the_bound_are_dropped() {
+        assert_eq!(tame::tame_markdown("- a\n  > b\n1. c\n").as_ref(), "- a\n  > b\n1. c\n");
+        let deep = format!("{}x\n- y", "> ".repeat(500));
+        assert_eq!(tame::tame_markdown(&deep).as_ref(), format!("{}x\n- y", "> ".repeat(100)));
+        let code = format!("{}code", " ".repeat(500));
+        assert_eq!(tame::tame_markdown(&code), code);
+    }
 }

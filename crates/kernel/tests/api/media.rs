@@ -204,6 +204,24 @@ async fn med2_what_a_picture_tells_about_its_maker_is_gone() {
 }
 
 #[tokio::test]
+async fn med2_colours_are_kept_by_their_profile() {
+    let gallery = Gallery::new().await;
+    for (space, is_kept) in [(b"RGB ", true), (b"CMYK", false)] {
+        let profile = [&[0; 16][..], space, &[7; 108]].concat();
+        let mut bytes = Vec::new();
+        let mut encoder = image::codecs::jpeg::JpegEncoder::new(&mut bytes);
+        image::ImageEncoder::set_icc_profile(&mut encoder, profile.clone()).unwrap();
+        encoder.encode_image(&pixels(64, 32)).unwrap();
+        let made = gallery.upload(&author(), "", bytes).await.expect(201);
+        let variant = gallery.app.get(&format!("{}/variants/card", path(&made))).await.expect(200);
+        assert_eq!(variant.bytes.windows(profile.len()).any(|window| window == profile), is_kept, "{space:?}");
+        let original = gallery.app.get(&made.text("/url")).await.expect(200);
+        assert!(original.bytes.windows(profile.len()).any(|window| window == profile), "the pixels of the original are untouched");
+    }
+    gallery.app.run_jobs().await;
+}
+
+#[tokio::test]
 async fn med2_a_turned_picture_stands_upright() {
     let gallery = Gallery::new().await;
     // 6: the camera was held so that the picture has to be turned clockwise.

@@ -17,6 +17,9 @@ const OPEN: &[&str] = &[
     "POST /api/v1/auth/signup/resend",
     "POST /api/v1/auth/token/refresh",
     "GET /api/v1/event-types",
+    "GET /api/v1/media/{media_id}",
+    "GET /api/v1/media/{media_id}/content",
+    "GET /api/v1/media/{media_id}/variants/{name}",
 ];
 
 fn request(node: &Node, operation: &DocumentedOperation) -> Request {
