@@ -1,7 +1,7 @@
 //! Full-text search that finds the same on every engine: an index in a plain table, filled with words made here.
 //!
 //! A migration makes the table with the statement `{fulltext:blog_search};`. [`upsert`] and [`delete`] keep it in the transaction
-//! of the change, so what was written is found at once. [`matches`] finds ids for a [`Query`]. Why the engines' own indexes are
+//! of the change, so what was written is found at once. [`matches()`] finds ids for a [`Query`]. Why the engines' own indexes are
 //! not used: docs/decisions/0008-search-index-is-a-table.md.
 
 use std::collections::BTreeMap;
@@ -86,7 +86,7 @@ impl Query {
         !self.is_empty() && self.wanted.iter().all(occurs) && !self.unwanted.iter().any(|group| group.iter().all(occurs))
     }
 
-    /// Whether a word of a text, as [`fold`] and [`split`] give it, is one that is looked for.
+    /// Whether a word of a text, as [`fold()`] and [`split()`] give it, is one that is looked for.
     pub fn wants(&self, word: &str) -> bool {
         self.wanted.iter().any(|term| term.finds(word))
     }

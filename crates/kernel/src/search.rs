@@ -1,7 +1,7 @@
 //! Full-text search as a feature uses it: index in the transaction, find ids, show snippets (SRC-1 to SRC-4).
 //!
 //! A migration makes the table with `{fulltext:blog_search};`, which also may be emptied and filled anew at any time. In the
-//! transaction that changes a text, [`upsert`] or [`delete`]; in a long read, [`matches`]; on the way out, [`snippet`].
+//! transaction that changes a text, [`upsert`] or [`delete`]; in a long read, [`matches()`]; on the way out, [`snippet`].
 
 pub use db::fulltext::{MATCHES_MAX, Query, delete, matches, upsert};
 use db::fulltext::{Piece, fold, split};

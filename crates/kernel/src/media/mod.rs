@@ -1,7 +1,7 @@
 //! The media library: files that people upload, the sizes made of pictures, and who may see them (MED-1 to MED-8).
 //!
-//! [`service`] has the verbs, [`store`] their SQL, [`storage`] the files. [`kinds`] says what a file is, [`strip`] takes out what a
-//! picture tells about its maker, [`images`] makes the sizes of the presets in [`settings`]. Other modules declare what they use:
+//! `service` has the verbs, `store` their SQL, `storage` the files. `kinds` says what a file is, `strip` takes out what a
+//! picture tells about its maker, `images` makes the sizes of the presets in `settings`. Other modules declare what they use:
 //! [`link`] and [`unlink`] in the transaction of the change, [`exists`] and [`views`] for what they show.
 
 mod events;

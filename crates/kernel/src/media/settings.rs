@@ -23,7 +23,7 @@ crate::settings! {
         /// What may be uploaded, by what the content is: media types, or groups such as "image/*".
         pub allowed_types: Vec<String> =
             ["image/*", "audio/*", "video/*", "application/pdf", "text/plain"].map(str::to_owned).to_vec(),
-        /// The sizes of pictures: "name = fit|fill WIDTHxHEIGHT jpg|png|webp [QUALITY]", separated by semicolons, or a table.
+        /// The sizes of pictures: "name = fit|fill WIDTHxHEIGHT jpg|png|webp", for jpg also a quality; separated by semicolons, or a table.
         pub presets: Presets = Presets::default(),
     }
 }

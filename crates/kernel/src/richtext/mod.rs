@@ -1,7 +1,7 @@
 //! Rich text: Markdown or HTML in, safe HTML and plain text out (SAN-1 to SAN-5).
 //!
-//! Source → comrak (for Markdown) → [`tame`], which makes any input small, shallow and well nested → ammonia with the committed
-//! allow-list of the [`Policy`] in [`allow`]. The two steps are repeated until nothing changes any more, so that sanitising what
+//! Source → comrak (for Markdown) → `tame`, which makes any input small, shallow and well nested → ammonia with the committed
+//! allow-list of the [`Policy`] in `allow`. The two steps are repeated until nothing changes any more, so that sanitising what
 //! was sanitised changes nothing; what does not settle is shown as plain text.
 
 mod allow;
