@@ -78,10 +78,10 @@ pub struct Problem {
 ///
 /// ```
 /// kernel::problems! {
-///     /// Two posts cannot share an address.
-///     SLUG_TAKEN = Conflict, "slug_taken", "Another post already uses this slug.", "Choose another slug.";
+///     /// Two seats cannot be one.
+///     SEAT_TAKEN = Conflict, "seat_taken", "Somebody else sits there already.", "Choose another seat.";
 /// }
-/// # fn main() { assert_eq!(PROBLEMS[0].code, "slug_taken"); }
+/// # fn main() { assert_eq!(PROBLEMS[0].code, "seat_taken"); }
 /// ```
 #[macro_export]
 macro_rules! problems {
@@ -119,6 +119,7 @@ problems! {
     NOT_ACCEPTABLE = NotAcceptable, "not_acceptable", "None of the media types you accept can be sent.", "Accept application/json.";
     REQUEST_TIMEOUT = RequestTimeout, "request_timeout", "The request took too long.", "Send the request faster, or ask for less at once.";
     CONFLICT = Conflict, "conflict", "The present state does not allow this.", "Read the resource again and decide anew.";
+    SLUG_TAKEN = Conflict, "slug_taken", "Something else uses this slug.", "Choose another slug; a former one can be claimed or reused where the operation offers it.";
     ALREADY_EXISTS = Conflict, "already_exists", "Something with this value exists already.", "Choose another value for the member named in errors.";
     INVALID_STATE = Conflict, "invalid_state", "The resource is not in a state that allows this.", "See current_state and allowed.";
     QUOTA_EXCEEDED = Conflict, "quota_exceeded", "A configured quota is used up.", "Delete something, or ask the operator for a larger quota.";

@@ -10,6 +10,7 @@ use kernel::seal::Keyring;
 use kernel::settings::Source;
 use kernel::{Clock, Module, Plan, Random, Timestamp};
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::mail::Mail;
 use crate::node::{Node, Parts};
@@ -35,6 +36,8 @@ pub struct TestApp {
     modules: Vec<Arc<dyn Module>>,
     settings: Vec<(String, String)>,
     events_at_start: usize,
+    // Files of modules: media, journals.
+    _data: TempDir,
     // Dropped last, when nothing uses it any more.
     database: TestDatabase,
 }
@@ -77,14 +80,16 @@ impl Builder {
         _ = rustls::crypto::ring::default_provider().install_default();
         let mut modules: Vec<Arc<dyn Module>> = vec![Arc::new(Platform)];
         modules.extend(self.modules);
+        let data = tempfile::tempdir().expect("a folder for the app's files");
+        let data_dir = ("data_dir".to_owned(), data.path().display().to_string());
         let given = SETTINGS.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        let settings: Vec<(String, String)> = given.chain(self.settings).collect();
+        let settings: Vec<(String, String)> = given.chain([data_dir]).chain(self.settings).collect();
         let plan = plan_of(&modules);
         let database = TestDatabase::create(plan.migrations());
         let (clock, random) = (Clock::manual(START.parse().expect("a time")), Random::seeded(1));
         let parts =
             Parts { plan, source: source_of(&settings), db: database.db().clone(), keyring: Keyring::generate(&random), clock, random };
-        let mut app = TestApp { node: Node::start(parts).await, modules, settings, events_at_start: 0, database };
+        let mut app = TestApp { node: Node::start(parts).await, modules, settings, events_at_start: 0, _data: data, database };
         app.events_at_start = app.events().await.len();
         app
     }

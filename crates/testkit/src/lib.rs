@@ -2,7 +2,7 @@
 //!
 //! * [`TestApp`]: a composition of modules with a database, a clock, ids and a real listener of its own
 //! * [`Request`] and [`TestResponse`]: every answer is compared with the OpenAPI document (R-102)
-//! * [`Person`]: somebody who calls, made through the front door; or [`Doorman`], where there are no accounts
+//! * [`Person`]: somebody who calls, made through the front door; or [`Doorman`], where there are no accounts; [`Hashes`] keeps passwords there
 //! * [`Mail`], [`token_in`], [`code_in`], [`SmtpSink`]: what was mailed
 //!
 //! ```no_run
@@ -19,16 +19,19 @@ mod app;
 mod checker;
 mod document;
 mod doorman;
+mod hashes;
 mod mail;
 mod node;
 mod people;
 mod request;
 mod smtp;
 mod store;
+pub mod stripe;
 
 pub use app::{Builder, TestApp};
 pub use document::DocumentedOperation;
 pub use doorman::Doorman;
+pub use hashes::Hashes;
 pub use mail::{Mail, code_in, token_in};
 pub use node::Node;
 pub use people::{PASSWORD, Person};

@@ -76,9 +76,10 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
     let exposed = [ETAG, LINK, LOCATION, RETRY_AFTER, REQUEST_ID]
         .into_iter()
         .chain(["ratelimit", "ratelimit-policy", "idempotency-replayed", "deprecation", "sunset"].map(HeaderName::from_static));
-    let accepted = [AUTHORIZATION, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, REQUEST_ID]
-        .into_iter()
-        .chain(["idempotency-key", "x-csrf", "x-session-mode", "last-event-id"].map(HeaderName::from_static));
+    let accepted = [AUTHORIZATION, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, REQUEST_ID].into_iter().chain(
+        ["idempotency-key", "x-csrf", "x-session-mode", "last-event-id", "cart-secret", "order-secret", "edit-token"]
+            .map(HeaderName::from_static),
+    );
     Some(
         CorsLayer::new()
             .allow_origin(AllowOrigin::list(origins))
