@@ -1,0 +1,147 @@
+//! Orders: three axes, a log, and who may see and change them (INV-O1, INV-O4, INV-O7, INV-O8).
+
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+#[tokio::test]
+async fn inv_o1_moves_that_are_not_allowed_are_refused_with_those_that_are() {
+    let shop = shop(5).await;
+    let order = shop.order(1).await;
+    let act = |verb: &str| shop.post(&format!("/api/v1/shop/orders/{}/actions/{verb}", order.id)).by(&staff()).json(&json!({}));
+    act("complete").await.expect(409).problem("invalid_state");
+    act("cancel").await.expect(200);
+    for verb in ["complete", "cancel"] {
+        let refused = act(verb).await.expect(409).problem("invalid_state");
+        assert_eq!((&refused["current_state"], &refused["allowed"]), (&json!("canceled"), &json!([])));
+    }
+    shop.confirm(&order.payment).await.expect(409).problem("invalid_state");
+    assert_eq!(shop.shelf().await, (5, 0));
+    shop.audit_is_clean().await;
+    assert!(shop.order_events().await.contains(&"shop.order.canceled".to_owned()));
+    assert!(shop.order_events().await.contains(&"shop.payment.failed".to_owned()));
+    shop.run_jobs().await;
+}
+
+#[tokio::test]
+async fn inv_o8_calling_a_paid_order_off_gives_everything_back_once() {
+    let shop = shop(5).await;
+    let order = shop.order(2).await;
+    shop.confirm(&order.payment).await.expect(200);
+    let cancel = || shop.post(&format!("/api/v1/shop/orders/{}/actions/cancel", order.id)).by(&staff()).json(&json!({}));
+    let answers = at_once((0..10).map(|_| cancel())).await;
+    assert_eq!((count(&answers, 200), count(&answers, 409)), (1, 9));
+    let refunds = shop.get(&format!("/api/v1/shop/orders/{}/refunds", order.id)).by(&staff()).await.expect(200);
+    assert_eq!(refunds["items"].as_array().unwrap().len(), 1);
+    assert_eq!(refunds["items"][0]["amount"]["amount"], order.total);
+    assert_eq!((shop.shelf().await, &shop.look(&order.id).await["attention"]), ((5, 0), &json!("refund_to_be_made")));
+    let path = format!("/api/v1/shop/refunds/{}/actions/confirm", refunds.text("/items/0/id"));
+    shop.post(&path).by(&staff()).json(&json!({})).await.expect(200);
+    assert_eq!(shop.look(&order.id).await["payment_status"], "refunded");
+    shop.audit_is_clean().await;
+    shop.run_jobs().await;
+}
+
+#[tokio::test]
+async fn inv_o4_replaying_the_log_gives_the_row() {
+    let shop = shop(5).await;
+    let order = shop.order(2).await;
+    shop.confirm(&order.payment).await.expect(200);
+    shop.ship(&order.id, &order.line, 1).await.expect(200);
+    shop.refund(&order.id, "k", json!({ "lines": [{ "line_id": order.line, "quantity": 1 }], "reason": "x" })).await.expect(201);
+    let note = json!({ "text": "The buyer calls on Friday." });
+    shop.post(&format!("/api/v1/shop/orders/{}/notes", order.id)).by(&staff()).json(&note).await.expect(200);
+    let log = shop.get(&format!("/api/v1/shop/orders/{}/events", order.id)).header("Order-Secret", &order.secret).await.expect(200);
+    let rows = log["items"].as_array().unwrap();
+    let kinds: Vec<&str> = rows.iter().filter_map(|row| row["kind"].as_str()).collect();
+    let expected = ["placed", "payment_updated", "payment_confirmed", "fulfilment_created", "shipped", "refund_requested", "note"];
+    assert_eq!(kinds, expected);
+    let (last, now) = (rows.last().unwrap(), shop.look(&order.id).await);
+    for axis in ["status", "payment_status", "fulfilment_status"] {
+        assert_eq!(last[axis], now[axis]);
+    }
+    assert!(rows[1..].iter().all(|row| row["actor"].as_str().unwrap().starts_with("user:")));
+    assert_eq!((&rows[0]["actor"], &rows[6]["reason"]), (&json!("anonymous"), &note["text"]));
+    assert!(shop.order_events().await.contains(&"shop.order.updated".to_owned()));
+    shop.run_jobs().await;
+}
+
+#[tokio::test]
+async fn inv_o7_an_order_is_seen_by_its_secret_its_buyer_and_staff_only() {
+    let shop = shop(5).await;
+    let (order, other) = (shop.order(1).await, shop.order(1).await);
+    let path = format!("/api/v1/shop/orders/{}", order.id);
+    shop.get(&path).header("Order-Secret", &order.secret).await.expect(200);
+    for secret in ["", "wrong", &other.secret] {
+        shop.get(&path).header("Order-Secret", secret).await.expect(404).problem("not_found");
+        shop.get(&format!("{path}/events")).header("Order-Secret", secret).await.expect(404);
+        shop.post(&format!("{path}/actions/cancel")).header("Order-Secret", secret).json(&json!({})).await.expect(404);
+        shop.get(&format!("/api/v1/shop/payments/{}", order.payment)).header("Order-Secret", secret).await.expect(404);
+    }
+    shop.get(&path).by(&ada()).await.expect(404);
+    shop.get("/api/v1/shop/orders").await.expect(401);
+    // A buyer cannot call off what is certain.
+    let cancel = shop.post(&format!("{path}/actions/cancel")).header("Order-Secret", &order.secret).json(&json!({}));
+    cancel.await.expect(409).problem("invalid_state");
+    shop.run_jobs().await;
+}
+
+#[tokio::test]
+async fn r60_an_action_on_an_old_version_is_refused() {
+    let shop = shop(5).await;
+    let order = shop.order(1).await;
+    shop.confirm(&order.payment).await.expect(200);
+    let cancel = || shop.post(&format!("/api/v1/shop/orders/{}/actions/cancel", order.id)).by(&staff()).json(&json!({}));
+    let refused = cancel().header("If-Match", "\"v1\"").await.expect(412).problem("version_conflict");
+    let current = refused["current_version"].as_i64().unwrap();
+    cancel().header("If-Match", &format!("\"v{current}\"")).await.expect(200);
+    shop.run_jobs().await;
+}
+
+#[tokio::test]
+async fn r22_walking_the_pages_yields_each_order_once_newest_first() {
+    let shop = shop(20).await;
+    let mut made = Vec::new();
+    for _ in 0..7 {
+        made.push(shop.order(1).await.id);
+    }
+    let mut found: Vec<String> = Vec::new();
+    let mut cursor = None;
+    loop {
+        let mut request = shop.get("/api/v1/shop/orders").query("limit", 3).query("status", "confirmed").by(&staff());
+        if let Some(cursor) = &cursor {
+            request = request.query("cursor", cursor);
+        }
+        let (page, statements) = shop.statements(request.into_future_page()).await;
+        assert!(statements <= 6, "{statements}");
+        found.extend(page["items"].as_array().unwrap().iter().filter_map(|order| order["id"].as_str().map(str::to_owned)));
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = Some(next.to_owned()),
+            None => break,
+        }
+    }
+    made.reverse();
+    assert_eq!(found, made);
+    let first = shop.get("/api/v1/shop/orders").query("limit", 3).by(&staff()).await.expect(200).text("/next_cursor");
+    shop.get("/api/v1/shop/orders")
+        .query("cursor", &first)
+        .query("status", "pending")
+        .by(&staff())
+        .await
+        .expect(400)
+        .problem("cursor_invalid");
+    shop.get("/api/v1/shop/ledger-entries").query("cursor", &first).by(&staff()).await.expect(400).problem("cursor_invalid");
+    let (_, statements) = shop.statements(shop.look(&made[0])).await;
+    assert!(statements <= 6, "{statements}");
+    shop.run_jobs().await;
+}
+
+trait Page {
+    async fn into_future_page(self) -> Value;
+}
+
+impl Page for testkit::Request {
+    async fn into_future_page(self) -> Value {
+        self.await.expect(200).body
+    }
+}
