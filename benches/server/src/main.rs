@@ -1,5 +1,7 @@
-//! The product with one table of its own, for `cargo xtask bench`: accounts, limits, metrics and everything else switched on.
+//! The product as it ships, with one more table, for `cargo xtask bench`: accounts, limits, metrics and everything else switched on.
 
+mod client;
+mod product;
 mod rows;
 
 use std::path::PathBuf;
@@ -7,19 +9,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accounts::Accounts;
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow};
 use axum::Router;
 use axum::body::Body;
+use blog::Blog;
 use clap::Parser;
-use http::{Request, header};
-use http_body_util::BodyExt as _;
+use client::Client;
+use http::{Method, header};
 use kernel::http::{Listening, router, serve};
 use kernel::platform::{HttpSettings, Platform};
 use kernel::seal::Keyring;
 use kernel::settings::Source;
 use kernel::{App, Clock, Ctx, Launch, Module, Plan, Random};
-use serde_json::{Value, json};
-use tower::ServiceExt as _;
+use links::Links;
+use serde_json::json;
+use shop::Shop;
 
 #[derive(Parser)]
 #[command(about)]
@@ -36,6 +40,9 @@ struct Args {
     /// The most inserts that one commit makes durable.
     #[arg(long, default_value_t = 64)]
     max_group: u32,
+    /// A setting of the product, as `section.key=value`; may be given several times.
+    #[arg(long)]
+    set: Vec<String>,
     /// A database other than SQLite in the data folder.
     #[arg(long)]
     database_url: Option<String>,
@@ -57,8 +64,10 @@ async fn run(args: Args) -> Result<()> {
     app.start_modules().await?;
     rows::fill(&Ctx::system(&app, "seed"), args.seed).await?;
     let router = router(&app);
-    print_credentials(&app, &router).await?;
-    app.start().await?;
+    let token = print_credentials(&app, &router).await?;
+    product::fill(&router, &token, &args.data, args.seed).await?;
+    println!("BENCH_CARTS={}", args.data.join("carts").display());
+    app.start_background();
     let listening = Listening::bind(app.settings::<HttpSettings>()).map_err(|sentence| anyhow!(sentence))?;
     println!("listening on http://{}", listening.address);
     let stopping = app.clone();
@@ -75,15 +84,25 @@ async fn run(args: Args) -> Result<()> {
 fn build(args: &Args) -> Result<App> {
     std::fs::create_dir_all(&args.data)?;
     let setting = |key: &str, value: String| (key.to_owned(), value);
-    let flags = vec![
+    let mut flags = vec![
         setting("http.listen", format!("127.0.0.1:{}", args.port)),
         setting("database.max_group", args.max_group.to_string()),
         setting("limits.default_per_minute", UNREACHABLE_PER_MINUTE.to_owned()),
         setting("limits.auth_per_minute", UNREACHABLE_PER_MINUTE.to_owned()),
+        setting("shop.checkout.tries_per_minute", "1000000".to_owned()),
         setting("log.filter", "warn".to_owned()),
+        setting("data_dir", args.data.display().to_string()),
     ];
+    flags.extend(args.set.iter().filter_map(|pair| pair.split_once('=')).map(|(key, value)| setting(key, value.to_owned())));
     let source = Source::read(None, Vec::new(), flags)?;
-    let modules: Vec<Arc<dyn Module>> = vec![Arc::new(Platform), Arc::new(Accounts::new()), Arc::new(rows::Rows)];
+    let modules: Vec<Arc<dyn Module>> = vec![
+        Arc::new(Platform),
+        Arc::new(Accounts::new()),
+        Arc::new(Blog::new()),
+        Arc::new(Shop::new()),
+        Arc::new(Links::new()),
+        Arc::new(rows::Rows),
+    ];
     let plan = Plan::of(modules).map_err(|mistakes| anyhow!(mistakes.join("\n")))?;
     let mut settings =
         source.section::<kernel::platform::DatabaseSettings>()?.to_db(format!("sqlite:{}", args.data.join("bench.db").display()));
@@ -97,35 +116,20 @@ fn build(args: &Args) -> Result<App> {
     Ok(App::build(plan, Launch { source, db, keyring, clock: Clock::system(), random: Random::system() })?)
 }
 
-/// Makes or finds the one person of the benchmark, and prints what clients need to act as them.
-async fn print_credentials(app: &App, router: &Router) -> Result<()> {
+/// Makes or finds the one person of the benchmark, prints what clients need to act as them, and gives back their token.
+async fn print_credentials(app: &App, router: &Router) -> Result<String> {
+    let tokens = Client::new(router, None).with_header("x-session-mode", "token");
     let notices = app.notices().await?;
     if let Some(token) = notices.first().and_then(|line| line.split_whitespace().last()) {
-        call(router, "/api/v1/auth/owner", "token", &json!({ "token": token, "email": EMAIL, "password": PASSWORD })).await?;
+        tokens.send(Method::POST, "/api/v1/auth/owner", &json!({ "token": token, "email": EMAIL, "password": PASSWORD })).await?;
     }
     let login = json!({ "identifier": EMAIL, "password": PASSWORD });
-    let (_, answer) = call(router, "/api/v1/auth/login", "token", &login).await?;
+    let answer = tokens.send(Method::POST, "/api/v1/auth/login", &login).await?;
     let token = answer["tokens"]["access_token"].as_str().context("the login gave no access token")?;
-    let (cookie, _) = call(router, "/api/v1/auth/login", "cookie", &login).await?;
+    let (headers, _) = Client::new(router, None).answer(Method::POST, "/api/v1/auth/login", Body::from(login.to_string())).await?;
+    let cookie = headers.get(header::SET_COOKIE).and_then(|value| value.to_str().ok()).and_then(|text| text.split(';').next());
     println!("BENCH_TOKEN={token}");
     println!("BENCH_COOKIE={}", cookie.context("the login set no cookie")?);
     println!("BENCH_LOGIN={login}");
-    Ok(())
-}
-
-async fn call(router: &Router, path: &str, mode: &str, body: &Value) -> Result<(Option<String>, Value)> {
-    let request = Request::post(path)
-        .header(header::CONTENT_TYPE, "application/json")
-        .header("x-session-mode", mode)
-        .header("x-csrf", "1")
-        .body(Body::from(body.to_string()))?;
-    let response = router.clone().oneshot(request).await?;
-    let status = response.status();
-    let cookie = response.headers().get(header::SET_COOKIE).and_then(|value| value.to_str().ok()).and_then(|text| text.split(';').next());
-    let cookie = cookie.map(str::to_owned);
-    let bytes = response.into_body().collect().await?.to_bytes();
-    if !status.is_success() {
-        bail!("{path} answered {status}: {}", String::from_utf8_lossy(&bytes));
-    }
-    Ok((cookie, serde_json::from_slice(&bytes)?))
+    Ok(token.to_owned())
 }

@@ -49,6 +49,8 @@ use std::process::ExitCode;
 
 #[cfg(feature = "accounts")]
 pub use accounts;
+#[cfg(feature = "blog")]
+pub use blog;
 pub use clap;
 pub use db;
 pub use kernel;
@@ -57,6 +59,10 @@ pub use kernel::{
     Permissions, Problem, Random, Result, StoredEvent, Template, Timestamp, Tx, UserId,
 };
 pub use kernel::{event, http, page, ports, problems, settings, template};
+#[cfg(feature = "links")]
+pub use links;
+#[cfg(feature = "shop")]
+pub use shop;
 
 /// Runs the program: reads the command line, carries out its verb, and gives back the exit code.
 ///

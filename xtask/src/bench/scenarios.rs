@@ -1,4 +1,4 @@
-//! What is measured, as data. Ours has the limit server's routes below `/api/v1/bench`; nothing else here knows a path.
+//! What is measured, as data; nothing else here knows a path. Ours has the limit server's rows below `/api/v1/bench`.
 
 use std::path::PathBuf;
 
@@ -22,6 +22,8 @@ pub(crate) struct Run {
     pub(crate) max_group: Option<u32>,
     /// How much longer every fsync takes, in microseconds.
     pub(crate) fsync_delay_us: u32,
+    /// Settings of ours, as `section.key=value`.
+    pub(crate) settings: &'static [&'static str],
 }
 
 /// What the clients ask for, again and again.
@@ -83,6 +85,16 @@ const OURS_ROW: &str = "/api/v1/bench/rows/{id}";
 const OURS_LIST: &str = "/api/v1/bench/rows?limit=20";
 const OURS_ME: &str = "/api/v1/bench/me";
 const OURS_LOGIN: &str = "/api/v1/auth/login";
+const OURS_POST: &str = "/api/v1/blog/posts/by-slug/post-{n}";
+const OURS_ONE_POST: &str = "/api/v1/blog/posts/by-slug/post-7";
+const OURS_POSTS: &str = "/api/v1/blog/posts?limit=20";
+const OURS_ORDERS: &str = "/api/v1/shop/orders";
+const UNCACHED: &[&str] = &["blog.cache_size=0"];
+const LIMIT_POST: &str = "/posts/post-{n}";
+const LIMIT_POSTS: &str = "/posts?limit=20";
+/// Both servers have short links under these names.
+const LINK: &str = "/link-7";
+const LINKS: &str = "/link-{n}";
 const LIMIT_STATIC: &str = "/static";
 const LIMIT_ROWS: &str = "/rows";
 const LIMIT_ROW: &str = "/rows/{id}";
@@ -135,6 +147,33 @@ pub(crate) const ALL: &[Scenario] = &[
         what: "a bare request with a session cookie",
         runs: &[ours("get", OURS_ME).by(Caller::Session), limit("get", LIMIT_STATIC)],
     },
+    Scenario { name: "redirect", what: "one hot short link, clicks on", runs: &[ours("get", LINK), limit("get", LINK)] },
+    Scenario { name: "redirect-spread", what: "10,000 short links, clicks on", runs: &[ours("numbers", LINKS), limit("numbers", LINKS)] },
+    Scenario {
+        name: "post",
+        what: "one random published post of 10,000 with authors and tags, from the database",
+        runs: &[ours("numbers", OURS_POST).with(UNCACHED), limit("numbers", LIMIT_POST)],
+    },
+    Scenario {
+        name: "post-cached",
+        what: "one published post from the cache, against a fixed answer",
+        runs: &[ours("get", OURS_ONE_POST), ours("get", OURS_STATIC).labelled("static")],
+    },
+    Scenario {
+        name: "post-304",
+        what: "the same with If-None-Match, against a fixed answer",
+        runs: &[ours("conditional", OURS_ONE_POST), ours("get", OURS_STATIC).labelled("static")],
+    },
+    Scenario {
+        name: "post-list",
+        what: "the newest 20 posts with authors and tags, from the database",
+        runs: &[ours("get", OURS_POSTS).with(UNCACHED), limit("get", LIMIT_POSTS)],
+    },
+    Scenario {
+        name: "checkout",
+        what: "a durable checkout of three lines, 32 clients, against one commit per request",
+        runs: &[ours("checkout", OURS_ORDERS), ours("checkout", OURS_ORDERS).max_group(1).labelled("single")],
+    },
     Scenario { name: "login", what: "a login with the right password", runs: &[ours("login", OURS_LOGIN).connections(8)] },
     Scenario {
         name: "read-during-login-flood",
@@ -156,7 +195,7 @@ const fn load(script: &'static str, path: &'static str, connections: u32) -> Loa
 }
 
 const fn run(label: &'static str, program: Program, load: Load) -> Run {
-    Run { label, program, load, flood: None, max_group: None, fsync_delay_us: 0 }
+    Run { label, program, load, flood: None, max_group: None, fsync_delay_us: 0, settings: &[] }
 }
 
 impl Run {
@@ -182,6 +221,11 @@ impl Run {
 
     const fn during(mut self, flood: Load) -> Run {
         self.flood = Some(flood);
+        self
+    }
+
+    const fn with(mut self, settings: &'static [&'static str]) -> Run {
+        self.settings = settings;
         self
     }
 

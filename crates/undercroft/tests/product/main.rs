@@ -5,7 +5,11 @@ mod doors;
 
 use testkit::TestApp;
 use undercroft::accounts::Accounts;
+use undercroft::blog::Blog;
+use undercroft::links::Links;
+use undercroft::shop::Shop;
 
 async fn app() -> TestApp {
-    TestApp::builder().module(Accounts::for_tests()).start().await
+    let with_accounts = TestApp::builder().module(Accounts::for_tests());
+    with_accounts.module(Blog::new()).module(Shop::new()).module(Links::new()).start().await
 }
