@@ -1,5 +1,6 @@
 //! What can be allowed around posts, and to whom it is granted at first (blog.md §8).
 
+use kernel::media::{CREATE_FILES, UPDATE_FILES};
 use kernel::{Parts, Permission};
 
 /// Begin posts.
@@ -35,16 +36,18 @@ pub(crate) fn register(parts: &mut Parts<'_>) {
     let author: &[&Permission] = &[&CREATE_POSTS, &UPDATE_OWN_POSTS, &PUBLISH_OWN_POSTS];
     let moderator: &[&Permission] = &[&MODERATE_COMMENTS, &UPDATE_THREADS];
     let editor: &[&Permission] = &[&READ_ANY_POST, &UPDATE_POSTS, &PUBLISH_POSTS, &TRASH_POSTS, &MANAGE_TAGS, &MANAGE_AUTHORS];
+    // The media library is the kernel's; who writes posts also needs pictures.
+    let (uploads, library): (&[&Permission], &[&Permission]) = (&[&CREATE_FILES], &[&UPDATE_FILES]);
     parts
         .permissions(author)
         .permissions(moderator)
         .permissions(editor)
         .permissions(&[&PURGE_POSTS, &MANAGE_REDIRECTS])
-        .role("author", "Writes posts and publishes them.", author)
+        .role("author", "Writes posts and publishes them.", &[author, uploads].concat())
         .role(
             "editor",
             "Reviews, changes and publishes every post, keeps tags, authors and comments.",
-            &[author, moderator, editor].concat(),
+            &[author, moderator, editor, uploads, library].concat(),
         )
         .role("moderator", "Decides about comments.", moderator);
 }

@@ -28,6 +28,8 @@ use crate::idempotency;
 use crate::platform::{HttpSettings, LimitSettings};
 use crate::ports::Credential;
 
+/// The longest value of a header that an operation declares.
+pub(crate) const MAX_HEADER_CHARS: usize = 1024;
 /// How recent a login must be for administrative permissions, until sessions carry a grant of their own (SES-3).
 const ADMIN_FRESH: Duration = Duration::from_secs(12 * 3600);
 
@@ -131,6 +133,7 @@ async fn admit<'g>(guard: &'g Guard, request: &mut Request, limits: &mut Tightes
     if !guard.doc.is_hidden {
         check_accept(headers, &guard.answers)?;
     }
+    refuse_long_headers(&guard.doc, headers)?;
     let address = guard.app.limiter().key(&limit_key(info.client_address));
     if guard.doc.rate == RateClass::Auth {
         guard.count(limits, &guard.auth, address)?;
@@ -267,6 +270,18 @@ fn refuse_unknown_parameters(guard: &Guard, query: Option<&str>) -> Result<()> {
     };
     let unknown = |(name, _)| FieldError::parameter(name, "unknown_parameter", "This operation does not know the parameter.");
     if pairs.is_empty() { Ok(()) } else { Err(Error::invalid(pairs.into_iter().map(unknown).collect())) }
+}
+
+/// A header that the operation reads is refused when it is longer than the document says.
+fn refuse_long_headers(doc: &OperationDoc, headers: &HeaderMap) -> Result<()> {
+    let is_long = |name: &str| headers.get(name).is_some_and(|value| value.len() > MAX_HEADER_CHARS);
+    match doc.request_headers.iter().find(|(name, _)| is_long(name)) {
+        Some((name, _)) => {
+            let field = FieldError::header(*name, "too_long", format!("At most {MAX_HEADER_CHARS} characters."));
+            Err(MALFORMED_REQUEST.error().with_field(field))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The media types that the operation answers with, problems included.

@@ -6,6 +6,7 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::error::{self, Error, Problem, Result};
+use crate::http::guard::MAX_HEADER_CHARS;
 use crate::http::operation::{Access, OperationDoc, RateClass, ResponseDoc, TypeRef};
 use crate::http::{Operation, status_of};
 use crate::module::Plan;
@@ -253,7 +254,7 @@ fn parameters(doc: &OperationDoc, components: &Components) -> Vec<Value> {
         required["required"] = json!(true);
         all.push(required);
     }
-    all.extend(doc.request_headers.iter().map(|(name, description)| header(name, description, 1024)));
+    all.extend(doc.request_headers.iter().map(|(name, description)| header(name, description, MAX_HEADER_CHARS as u32)));
     all
 }
 

@@ -15,8 +15,9 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::platform::HttpSettings;
 
-/// The largest HTTP/1 request head, in bytes.
-const MAX_HEAD_BYTES: usize = 24 * 1024;
+/// The largest HTTP/1 request head that is read at all, in bytes: well above what the edge accepts, so that it is the edge that
+/// refuses, in the words of the API.
+const MAX_HEAD_BYTES: usize = 128 * 1024;
 
 /// A bound listener that is not served yet.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use axum::body::Body as HttpBody;
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
     IF_RANGE, RANGE,
@@ -567,6 +567,7 @@ fn pieces(file: tokio::fs::File, length: u64) -> impl stream::Stream<Item = std:
             Err(error) => Some((Err(error), (file, 0))),
         }
     })
+    .fuse() // a layer around the body may ask once more after the end
 }
 
 /// How the file is to be shown and called (RFC 6266).

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use kernel::error::{MALFORMED_REQUEST, NOT_FOUND, UNSUPPORTED_MEDIA_TYPE};
@@ -172,5 +172,6 @@ async fn export(ctx: Ctx) -> Result<CsvFile> {
             Err(error) => Some((Err(error), (None, None, ctx))),
         }
     });
-    Ok(CsvFile(Body::from_stream(pages)))
+    // Compression asks once more after the end, which only a fused stream allows.
+    Ok(CsvFile(Body::from_stream(pages.fuse())))
 }

@@ -132,6 +132,14 @@ async fn an_export_of_many_pages_is_whole() {
 }
 
 #[tokio::test]
+async fn an_export_can_be_compressed() {
+    let app = app().await;
+    import(&app, &[], FILE).await;
+    let packed = app.get("/api/v1/links/export").by(&importer()).header("Accept-Encoding", "gzip").await.expect(200);
+    assert_eq!((packed.header("content-encoding"), packed.bytes.get(..2)), ("gzip", Some(&b"\x1f\x8b"[..])));
+}
+
+#[tokio::test]
 async fn lim_1_an_import_that_broke_off_goes_on_where_it_was() {
     let app = app().await;
     let file: String =
