@@ -260,9 +260,11 @@ impl Plan {
     /// # Errors
     /// Those of the module whose samples failed; what came before stays.
     pub async fn fill_with_samples(&self, ctx: &Ctx, mut done: impl FnMut(&'static str)) -> Result<()> {
-        for (module, sampler) in &self.samples {
-            sampler(ctx.clone()).await?;
-            done(module);
+        for samplers in self.samples.chunk_by(|(one, _), (next, _)| one == next) {
+            for (_, sampler) in samplers {
+                sampler(ctx.clone()).await?;
+            }
+            done(samplers[0].0);
         }
         Ok(())
     }
