@@ -156,10 +156,14 @@ pub(crate) fn decode(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// The keys that may answer a path: all of it, then its beginnings, longest first; with each, what is left over.
+/// The longest key in bytes: folding can make three characters of one, and each has at most four bytes.
+const MAX_KEY_BYTES: usize = MAX_CHARS * 3 * 4;
+
+/// The keys that may answer a path: all of it, then its beginnings, longest first; what is too long for a slug is none of them.
 pub fn candidates(key: &str) -> impl Iterator<Item = &str> {
     let cuts = key.match_indices('/').map(|(at, _)| at).take(MAX_SEGMENTS).collect::<Vec<_>>();
-    std::iter::once(key).chain(cuts.into_iter().rev().map(move |at| &key[..at]))
+    let all = std::iter::once(key).chain(cuts.into_iter().rev().map(move |at| &key[..at]));
+    all.filter(|candidate| candidate.len() <= MAX_KEY_BYTES)
 }
 
 /// How long random slugs are now: longer once one in a hundred collides, which is when a domain is one per cent full (INV-L6).
@@ -266,6 +270,7 @@ mod tests {
     fn beginnings_of_a_path_are_tried_longest_first() {
         assert_eq!(candidates("a/b/c").collect::<Vec<_>>(), ["a/b/c", "a/b", "a"]);
         assert!(candidates(&["a"; 500].join("/")).count() <= 9);
+        assert_eq!(candidates(&format!("a/{}", "x".repeat(60_000))).collect::<Vec<_>>(), ["a"], "no key is longer than a slug");
     }
 
     proptest! {

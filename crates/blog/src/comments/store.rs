@@ -118,7 +118,8 @@ pub(crate) fn insert(tx: &mut db::Tx<'_>, comment: &CommentRecord, guest: &Guest
             guest.key,
             comment.edit_token_hash,
             comment.status.as_str(),
-            comment.status == Status::Approved,
+            // Trust comes from a moderator's decision, not from a thread that lets everybody in.
+            false,
             comment.spam_score,
             traces.ip_hash,
             traces.body_hash,

@@ -52,8 +52,9 @@ pub(crate) async fn save(ctx: &Ctx, id: Id<Post>, base: Base, patch: PostPatch, 
         }
         let before = store::find(tx, id)?;
         if_match.expected(before.as_ref().map_or(0, |draft| draft.version))?;
+        let old_media = post.content().featured_media_id;
         let content = patch.apply(post.content());
-        check_references(tx, &content)?;
+        check_references(tx, &context, &content, old_media)?;
         let body = body.clone().unwrap_or_default();
         put(tx, &context, id, current, &Payload { content, body })?;
         store::find(tx, id)?.ok_or_else(|| NOT_FOUND.error())

@@ -183,7 +183,8 @@ pub(crate) async fn purge(ctx: &Ctx, id: Id<Post>, if_match: IfMatch) -> Result<
         let before = load_for_change(tx, id)?;
         if_match.expected(before.record.version)?;
         if before.record.deleted_at.is_none() {
-            set_deleted(tx, &context, before, Some(context.now()))?;
+            let post = set_deleted(tx, &context, before, Some(context.now()))?;
+            record::<PostTrashed>(tx, &context, &post, &["status"])?;
         }
         Ok(())
     });

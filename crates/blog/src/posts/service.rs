@@ -114,7 +114,7 @@ pub(crate) async fn create(ctx: &Ctx, new: NewPost) -> Result<PostDetails> {
     ctx.write(move |tx| {
         let mut content = content.clone();
         settle_authors(tx, &caller, own.as_ref(), &mut content)?;
-        check_references(tx, &content)?;
+        check_references(tx, &context, &content, None)?;
         let slug = slugs::service::take(tx, &locale, &new.wish, id, now)?;
         let row = NewRow { id, locale: &locale, slug: slug.as_str(), content: &content, body: &body, created_by: caller.user() };
         store::insert(tx, &row, now)?;
@@ -147,8 +147,8 @@ fn locale_of(ctx: &Ctx, asked: Option<&str>) -> Result<String> {
     }
 }
 
-/// Fails unless every author and tag exists.
-pub(crate) fn check_references(c: &mut Conn, content: &Content) -> Result<()> {
+/// Fails unless every author and tag exists, and the caller may see a picture that the post did not have before.
+pub(crate) fn check_references(c: &mut Conn, ctx: &Ctx, content: &Content, old_media: Option<Uuid>) -> Result<()> {
     let mut errors = Vec::new();
     if !content.author_ids.is_empty() {
         let ids: Vec<_> = content.author_ids.iter().copied().map(Id::from_uuid).collect();
@@ -160,8 +160,8 @@ pub(crate) fn check_references(c: &mut Conn, content: &Content) -> Result<()> {
         let known = tags::store::existing(c, &ids)?;
         errors.extend(unknown("/tag_ids", &ids, &known));
     }
-    if let Some(id) = content.featured_media_id
-        && media::exists(c, &[Id::from_uuid(id)])?.is_empty()
+    if let Some(id) = content.featured_media_id.filter(|id| old_media != Some(*id))
+        && media::visible_to(c, ctx, &[Id::from_uuid(id)])?.is_empty()
     {
         errors.push(FieldError::body("/featured_media_id", "unknown_reference", "There is none with this id."));
     }
@@ -296,7 +296,7 @@ pub(crate) fn save(
     if changed.is_empty() {
         return Ok(before);
     }
-    check_references(tx, content)?;
+    check_references(tx, ctx, content, old.featured_media_id)?;
     if old.author_ids != content.author_ids {
         store::set_authors(tx, id, &content.author_ids).on_foreign_key(unknown_reference)?;
     }
@@ -391,8 +391,11 @@ pub(crate) async fn read_by_slug(ctx: &Ctx, slug: &str, locale: Option<&str>) ->
     let (now, wanted) = (ctx.now(), (locales.clone(), slug.to_owned()));
     let find = move |c: &mut Conn| -> Result<Option<(PostRecord, PostBody)>> {
         for locale in &wanted.0 {
-            if let Some(found) = store::find_by_slug(c, locale, &wanted.1)? {
-                return Ok(Some(found));
+            // What the caller may not see hides nothing that he may.
+            if let Some((record, body)) = store::find_by_slug(c, locale, &wanted.1)?
+                && caller.sees(c, &record, now)? != Sight::Nothing
+            {
+                return Ok(Some((record, body)));
             }
         }
         Ok(None)
@@ -423,10 +426,11 @@ async fn former(ctx: &Ctx, caller: &Caller, slug: &str, locales: Vec<String>) ->
             let Some(row) = slugs::store::find(c, locale, &slug)? else { continue };
             let Some(id) = row.post_id else { return Err(GONE.error()) };
             let post = store::find_record(c, id)?.filter(|_| !row.is_current);
-            return match post {
-                Some(post) if caller.sees(c, &post, now)? != Sight::Nothing => Ok(Some((post.locale, post.slug))),
-                _ => Ok(None),
-            };
+            if let Some(post) = post
+                && caller.sees(c, &post, now)? != Sight::Nothing
+            {
+                return Ok(Some((post.locale, post.slug)));
+            }
         }
         Ok(None)
     });

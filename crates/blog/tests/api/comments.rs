@@ -36,6 +36,23 @@ async fn cmt3_a_first_comment_waits_and_a_known_person_does_not() {
 }
 
 #[tokio::test]
+async fn cmt3_what_an_open_thread_lets_in_earns_no_trust_elsewhere() {
+    let app = app().await;
+    let (ada, eve) = (author("ada"), member("eve"));
+    let open = published(&app, &ada, "Open").await.text("/id");
+    let careful = published(&app, &ada, "Careful").await.text("/id");
+    for (post, policy) in [(&open, "open"), (&careful, "first_time")] {
+        patch(&app, &ada, post, &json!({ "comment_policy": policy })).await.expect(200);
+    }
+    assert_eq!(comment_by(&app, &eve, &open, "Hello there").await.expect(201)["comment"]["status"], "approved");
+    let waiting = comment_by(&app, &eve, &careful, "And hello here").await.expect(201);
+    assert_eq!(waiting["comment"]["status"], "pending");
+    moderate(&app, &[&waiting.text("/comment/id")], "approved").await;
+    assert_eq!(comment_by(&app, &eve, &careful, "Known by now").await.expect(201)["comment"]["status"], "approved");
+    app.run_jobs().await;
+}
+
+#[tokio::test]
 async fn cmt3_each_policy_lets_in_whom_it_says() {
     let app = app().await;
     let (ada, eve) = (author("ada"), member("eve"));

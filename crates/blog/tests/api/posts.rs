@@ -150,7 +150,7 @@ async fn blg6_the_slug_of_a_purged_post_is_gone_and_of_a_draft_not_found() {
         by_slug(&app, slug).await.problem("gone");
     }
     read(&app, &id).by(&editor()).await.problem("not_found");
-    assert_eq!((told(&app, "blog.post.trashed").await, told(&app, "blog.post.purged").await), (0, 1));
+    assert_eq!((told(&app, "blog.post.trashed").await, told(&app, "blog.post.purged").await), (1, 1));
     let claimed = new_post(&app, &ada, &json!({ "title": "x", "slug": "one", "claim_slug": true })).await.expect(201);
     assert_eq!(claimed["slug"], "one");
 }
@@ -316,6 +316,32 @@ async fn san1_html_of_an_older_allow_list_is_made_anew_on_reading_and_by_a_job()
 
 /// A picture of one point, as GIF.
 const PICTURE: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\x00\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;";
+
+#[tokio::test]
+async fn blg11_a_draft_in_another_language_hides_nothing() {
+    let app = app_with(&[("blog.locales", r#"["en", "de"]"#)]).await;
+    let ada = author("ada");
+    let english = new_post(&app, &ada, &json!({ "title": "About", "slug": "about", "locale": "en" })).await.expect(201).text("/id");
+    publish(&app, &ada, &english).await.expect(200);
+    let german =
+        new_post(&app, &author("eve"), &json!({ "title": "Über uns", "slug": "about", "locale": "de" })).await.expect(201).text("/id");
+    assert_eq!(by_slug(&app, "about").query("locale", "de").await.expect(200)["id"], english);
+    assert_eq!(by_slug(&app, "about").query("locale", "de").by(&ada).await.expect(200)["id"], english);
+    assert_eq!(by_slug(&app, "about").query("locale", "de").by(&author("eve")).await.expect(200)["id"], german);
+    app.run_jobs().await;
+}
+
+#[tokio::test]
+async fn med5_the_private_picture_of_somebody_else_is_none() {
+    let app = app().await;
+    let private =
+        app.post("/api/v1/media?name=a.gif&visibility=private").by(&editor()).body("application/octet-stream", PICTURE).await.expect(201);
+    let body = json!({ "title": "One", "featured_media_id": private["id"] });
+    let refused = new_post(&app, &author("ada"), &body).await;
+    refused.problem("validation_failed").field("/featured_media_id", "unknown_reference");
+    new_post(&app, &editor(), &body).await.expect(201);
+    app.run_jobs().await;
+}
 
 #[tokio::test]
 async fn med6_a_post_shows_its_picture_and_keeps_it_from_being_deleted() {

@@ -20,6 +20,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::actor::{Permission, UserId};
+use crate::ctx::Ctx;
 use crate::error::Result;
 use crate::id::Id;
 use crate::module::Parts;
@@ -172,6 +173,12 @@ pub fn unlink_all(tx: &mut db::Tx<'_>, subject_kind: &str, subject_id: Uuid) -> 
 /// Those of the ids that are files of the library, in no order.
 pub fn exists(c: &mut Conn, ids: &[Id<MediaFile>]) -> Result<Vec<Id<MediaFile>>> {
     Ok(store::known(c, ids)?)
+}
+
+/// Those of the ids that are files the caller may see, in no order: another's private file looks like none.
+pub fn visible_to(c: &mut Conn, ctx: &Ctx, ids: &[Id<MediaFile>]) -> Result<Vec<Id<MediaFile>>> {
+    let files = store::find_many(c, ids)?;
+    Ok(files.iter().filter(|file| service::may_see(ctx, file)).map(|file| file.id).collect())
 }
 
 /// What answers show of these files, in the order of the ids; unknown ids are left out. One statement for up to a hundred.

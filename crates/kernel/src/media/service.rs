@@ -193,7 +193,7 @@ fn is_owner(ctx: &Ctx, file: &MediaFile) -> bool {
     file.owner_id.is_some() && file.owner_id == ctx.actor.maybe_user_id()
 }
 
-fn may_see(ctx: &Ctx, file: &MediaFile) -> bool {
+pub(super) fn may_see(ctx: &Ctx, file: &MediaFile) -> bool {
     file.visibility == Visibility::Public || is_owner(ctx, file) || ctx.actor.may(&UPDATE_FILES)
 }
 

@@ -472,9 +472,14 @@ impl Writer {
             let segment = self.closed.front()?;
             match fs::read(&segment.path) {
                 Ok(bytes) => return Some(Segment { name: segment.name, bytes }),
-                Err(error) => {
-                    tracing::error!(file = %segment.path.display(), "a file of clicks cannot be read and is left alone: {error}");
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    tracing::error!(file = %segment.path.display(), "a file of clicks is gone; its clicks are lost");
                     self.closed.pop_front();
+                }
+                Err(error) => {
+                    // Not the next one: what is applied later makes this one look as if it had been applied before.
+                    tracing::error!(file = %segment.path.display(), "a file of clicks cannot be read; the next flush tries again: {error}");
+                    return None;
                 }
             }
         }
