@@ -103,16 +103,19 @@ async fn visit_many(server: &mut Server, path: &str, wanted: usize, end: End) ->
     });
     let most = if end == End::Kill { wanted * 10 } else { wanted };
     let mut answers = futures_util::stream::iter(requests.take(most)).buffer_unordered(32);
-    let mut answered = Vec::new();
+    let (mut answered, mut is_killed) = (Vec::new(), false);
     while let Some(answer) = answers.next().await {
         match answer {
             Ok(answer) if answer.status() == 302 => answered.push(Instant::now()),
             Ok(_) => {}
-            Err(_) => break,
+            Err(_) if is_killed => break,
+            // A busy machine may drop a connection; what it carried counts as sent.
+            Err(_) => {}
         }
         if end == End::Kill && answered.len() == wanted {
             // SIGKILL: no destructor runs and nothing is flushed. What was under way is answered or fails.
             server.child.kill().expect("killed");
+            is_killed = true;
         }
     }
     drop(answers);

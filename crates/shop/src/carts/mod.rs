@@ -1,7 +1,7 @@
 //! Carts: what somebody is about to buy, for guests and for people with an account (INV-C1 to INV-C4).
 //!
 //! The id of a cart is no secret; whoever holds its secret, or the session of its owner, may open it, and nobody else can tell
-//! that it exists. A cart holds variants and quantities, never prices: [`load_priced`] computes them anew each time, for the view
+//! that it exists. A cart holds variants and quantities, never prices: `load_priced` computes them anew each time, for the view
 //! as for the checkout.
 
 mod access;

@@ -385,7 +385,7 @@ pub(crate) async fn add_code(ctx: &Ctx, id: Id<Cart>, access: CartAccess, code: 
     let reader = access.clone();
     ctx.read(move |c| reader.require(&store::find(c, id)?.ok_or(&NOT_FOUND)?)).await?;
     let limiter = ctx.app.limiter();
-    let keys = [limiter.key(&("cart", id.uuid())), limiter.key(&("address", ctx.request.client_address))];
+    let keys = [limiter.key(&("cart", id.uuid())), limiter.key(&("address", kernel::address::limit_key(ctx.request.client_address)))];
     for key in keys {
         let decision = limiter.check(&CODE_GUESSES, key, ctx.now());
         if !decision.allowed {

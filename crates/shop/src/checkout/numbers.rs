@@ -1,6 +1,7 @@
 //! The numbers of orders: taken from the counter in small blocks, so that checkouts do not queue for one row.
 //!
-//! A number is for people and gives no access (INV-O7). Numbers grow on a node and never repeat; a restart may leave some out.
+//! A number is for people and gives no access (INV-O7). Numbers grow on a node and never repeat; a restart or a failed checkout leaves
+//! some out: none is given back, because a commit that seemed to fail may have used it.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -37,9 +38,4 @@ pub(crate) async fn take(ctx: &Ctx) -> Result<i64> {
     let first = last - BLOCK + 1;
     numbers.add(first + 1..=last);
     Ok(first)
-}
-
-/// Gives a number back that no order got.
-pub(crate) fn give_back(ctx: &Ctx, number: i64) {
-    ctx.state::<OrderNumbers>().add([number]);
 }

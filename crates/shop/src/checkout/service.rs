@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use db::OnViolation as _;
-use kernel::error::{IDEMPOTENCY_KEY_IN_USE, IDEMPOTENCY_KEY_REUSED, NOT_FOUND, RATE_LIMITED};
+use kernel::error::{IDEMPOTENCY_KEY_IN_USE, IDEMPOTENCY_KEY_REUSED, NOT_FOUND, QUOTA_EXCEEDED, RATE_LIMITED};
 use kernel::limits::Quota;
 use kernel::money::Money;
 use kernel::platform::LimitSettings;
@@ -28,7 +28,7 @@ use crate::orders::{
     self, DiscountRecord, FulfilmentStatus, LineDemand, LineRecord, OrderRecord, OrderStatus, PaymentStatus, TaxRecord, WholeOrder,
 };
 use crate::payments::settings::{OfflineSettings, PaymentSettings};
-use crate::payments::{self, Method, PaymentProvider, PaymentRecord, ProviderError, Providers, Snapshot};
+use crate::payments::{self, Method, PaymentProvider, PaymentRecord, PaymentState, ProviderError, Providers, Snapshot};
 use crate::problems::{ADDRESS_INVALID, CART_ORDERED, CURRENCY_NOT_SUPPORTED, NOT_SHIPPABLE};
 use crate::promotions::claim_coupon;
 use crate::selling_problems::{CART_EMPTY, CART_INCOMPLETE, PAYMENT_REQUIRED, PRICE_CHANGED};
@@ -37,6 +37,8 @@ use crate::stock;
 
 /// How long the answer to a key is kept.
 const KEPT: Duration = Duration::from_secs(48 * 3600);
+/// How often an order may be tried to be paid.
+const MAX_PAYMENTS: usize = 20;
 
 /// Forgets old records.
 #[derive(Debug, Serialize, Deserialize)]
@@ -108,7 +110,6 @@ pub(crate) async fn check_out(ctx: &Ctx, new: NewCheckout, secret: CartSecret, k
             call_provider(ctx, &order, &payment, &record).await
         }
         Err(error) => {
-            numbers::give_back(ctx, number);
             // A twin may have been first: then its answer is ours.
             match find(ctx, key_hash).await? {
                 Some(record) => resume(ctx, record, &plan.fingerprint).await,
@@ -488,7 +489,7 @@ async fn finish(ctx: &Ctx, record: &CheckoutRecord, news: Option<Snapshot>) -> R
             let secret = context.app.keyring().open(&secret_context(order.id), &order.secret_sealed)?;
             let secret = String::from_utf8(secret.to_vec()).map_err(Error::internal)?;
             let order_id = order.id;
-            let is_refused = payment.state() == payments::PaymentState::Failed;
+            let is_refused = payment.state() == PaymentState::Failed;
             let (status, body) = if is_refused {
                 let provider_code = payment.provider_code.clone().unwrap_or_else(|| "unknown".to_owned());
                 let refused = Refused { provider_code, order_id, order_secret: secret };
@@ -526,8 +527,13 @@ pub(crate) fn refused(refused: &Refused) -> Error {
 /// Begins another payment of an order that waits for one; what was begun before is called off first (INV-I7).
 pub(crate) async fn pay_again(ctx: &Ctx, order: Id<Order>, method: &str) -> Result<PaymentRecord> {
     let provider = provider_of(ctx, method)?;
-    let record = ctx.read(move |c| orders::store::find(c, order)?.ok_or_else(|| NOT_FOUND.error())).await?;
-    check_payable(&record)?;
+    let record = ctx
+        .read(move |c| {
+            let record = orders::store::find(c, order)?.ok_or(&NOT_FOUND)?;
+            check_payable(c, &record)?;
+            Ok(record)
+        })
+        .await?;
     if !provider.accepts(record.money(record.total)) {
         return Err(CURRENCY_NOT_SUPPORTED.on("/payment_method"));
     }
@@ -536,7 +542,7 @@ pub(crate) async fn pay_again(ctx: &Ctx, order: Id<Order>, method: &str) -> Resu
     let (record, payment) = ctx
         .write(move |tx| {
             let mut record = orders::store::lock(tx, order)?.ok_or(&NOT_FOUND)?;
-            check_payable(&record)?;
+            check_payable(tx, &record)?;
             let total = Money::new(record.total, record.currency);
             let payment = payments::service::new_payment(&context, order, &shared, &method, total);
             payments::store::insert(tx, &payment).on_unique("shop_payments_live", || orders::service::invalid_state(&record))?;
@@ -565,8 +571,16 @@ pub(crate) async fn pay_again(ctx: &Ctx, order: Id<Order>, method: &str) -> Resu
     Ok(payments::service::read(ctx, payment.id).await?.1)
 }
 
-/// Orders that are certain can be paid in another way as long as no money has come.
-fn check_payable(order: &OrderRecord) -> Result<()> {
+/// Orders can be paid in another way as long as no money has come or is promised, and so often.
+fn check_payable(c: &mut db::Conn, order: &OrderRecord) -> Result<()> {
     let is_waiting = matches!(order.status(), OrderStatus::Pending | OrderStatus::Confirmed) && order.paid_at.is_none();
-    if is_waiting && order.captured == 0 { Ok(()) } else { Err(orders::service::invalid_state(order)) }
+    let payments = payments::store::of_order(c, order.id)?;
+    let is_promised = payments.iter().any(|payment| matches!(payment.state(), PaymentState::Authorized | PaymentState::Captured));
+    if !is_waiting || order.captured > 0 || is_promised {
+        return Err(orders::service::invalid_state(order));
+    }
+    if payments.len() >= MAX_PAYMENTS {
+        return Err(QUOTA_EXCEEDED.because(format!("An order has at most {MAX_PAYMENTS} payments.")));
+    }
+    Ok(())
 }

@@ -4,7 +4,7 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use kernel::error::NOT_FOUND;
 use kernel::http::{Describe, OperationDoc};
-use kernel::{App, Ctx, Error, Result, UserId};
+use kernel::{App, Ctx, Error, Permission, Result, UserId};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -62,6 +62,15 @@ impl OrderAccess {
     pub(crate) fn is_buyer(&self, order: &OrderRecord) -> bool {
         let is_owner = order.user_id.is_some() && order.user_id == self.user_id;
         is_owner || self.secret_hash.is_some_and(|sent| bool::from(sent.as_slice().ct_eq(&order.secret_hash)))
+    }
+
+    /// Fails unless the caller is the buyer or has this permission: who may only look learns that it is forbidden.
+    pub(crate) fn require_to_act(&self, ctx: &Ctx, order: &OrderRecord, permission: &'static Permission) -> Result<()> {
+        if self.is_buyer(order) || ctx.actor.may(permission) {
+            return Ok(());
+        }
+        self.require(order)?;
+        ctx.actor.require(permission)
     }
 
     /// Fails with `not_found` unless the caller may see the order.

@@ -1,6 +1,6 @@
 //! Orders over HTTP.
 
-use kernel::error::{CURSOR_INVALID, INVALID_STATE, UPSTREAM_FAILED};
+use kernel::error::{CURSOR_INVALID, FORBIDDEN, INVALID_STATE, UPSTREAM_FAILED};
 use kernel::http::{Body, Etag, IfMatch, Json, List, NoContent, Operation, Path, Query};
 use kernel::page::{Page, PageRequest};
 use kernel::{Ctx, Id, Result};
@@ -41,7 +41,7 @@ pub(crate) fn operations() -> [Operation; 7] {
                 "Buyers while it waits for its payment; staff also once it is certain, as long as nothing is packed. Its payment is called off at \
                  the provider first; if that is too late, the order is confirmed instead. What was paid goes back.",
             )
-            .raises(&[&INVALID_STATE, &UPSTREAM_FAILED, &PAYMENT_REQUIRED])
+            .raises(&[&INVALID_STATE, &UPSTREAM_FAILED, &PAYMENT_REQUIRED, &FORBIDDEN])
             .public(),
         Operation::post("/api/v1/shop/orders/{order_id}/actions/complete", "completeOrder", complete)
             .tag("Orders")

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kernel::error::{INVALID_STATE, NOT_FOUND};
 use kernel::http::IfMatch;
 use kernel::page::{Page, PageRequest};
-use kernel::{AuditEntry, Ctx, Error, Id, Result, Tx};
+use kernel::{AuditEntry, Ctx, Error, Id, Permission, Result, Tx};
 use serde_json::{Value, json};
 
 use crate::ids::{Item, Order};
@@ -44,9 +44,10 @@ pub(crate) async fn get(ctx: &Ctx, id: Id<Order>, access: OrderAccess) -> Result
     .await
 }
 
-/// Fails with `not_found` unless the caller may see the order.
-pub(crate) async fn require_access(ctx: &Ctx, id: Id<Order>, access: OrderAccess) -> Result<()> {
-    ctx.read(move |c| access.require(&store::find(c, id)?.ok_or(&NOT_FOUND)?)).await
+/// Fails unless the caller is the buyer or has this permission.
+pub(crate) async fn require_to_act(ctx: &Ctx, id: Id<Order>, access: OrderAccess, permission: &'static Permission) -> Result<()> {
+    let order = ctx.read(move |c| store::find(c, id)?.ok_or_else(|| NOT_FOUND.error())).await?;
+    access.require_to_act(ctx, &order, permission)
 }
 
 /// The caller's own orders; those of everybody for staff.
@@ -212,7 +213,8 @@ pub(crate) fn agree_to_wait(tx: &mut Tx<'_, '_>, ctx: &Ctx, order: &mut OrderRec
     if order.status() == OrderStatus::Pending {
         confirm(tx, ctx, order)?;
     }
-    order.expires_at = Some(ctx.now() + std::time::Duration::from_secs(days * 24 * 3600));
+    // Who changes his mind again and again gets no more time than he had.
+    order.expires_at = order.expires_at.or_else(|| Some(ctx.now() + std::time::Duration::from_secs(days * 24 * 3600)));
     save(tx, ctx, order, "confirmed", None, None)
 }
 
@@ -246,10 +248,15 @@ fn give_back_surplus(tx: &mut Tx<'_, '_>, ctx: &Ctx, order: &mut OrderRecord, pa
 /// Calls an order off: its open payments first, then its goods, its codes and its money (INV-O8, INV-S5).
 pub(crate) async fn cancel(ctx: &Ctx, id: Id<Order>, access: OrderAccess, if_match: IfMatch, reason: Option<String>) -> Result<WholeOrder> {
     let is_staff = ctx.actor.may(&CANCEL_ORDERS);
-    let order = ctx.read(move |c| store::find(c, id)?.ok_or_else(|| NOT_FOUND.error())).await?;
-    access.require(&order)?;
-    if_match.expected(order.version)?;
-    check_cancelable(&order, is_staff)?;
+    let context = ctx.clone();
+    ctx.read(move |c| {
+        let order = store::find(c, id)?.ok_or(&NOT_FOUND)?;
+        access.require_to_act(&context, &order, &CANCEL_ORDERS)?;
+        if_match.expected(order.version)?;
+        check_cancelable(&order, is_staff)?;
+        require_nothing_packed(c, &order)
+    })
+    .await?;
     payments::service::call_off_all(ctx, id).await?;
     let context = ctx.clone();
     ctx.write(move |tx| {
@@ -257,12 +264,7 @@ pub(crate) async fn cancel(ctx: &Ctx, id: Id<Order>, access: OrderAccess, if_mat
         // The payment may have succeeded just before it could be called off.
         check_cancelable(&order, is_staff)?;
         require_nothing_open(tx, &order)?;
-        let lines = store::lines(tx, id)?;
-        if lines.iter().any(|line| line.allocated_quantity > 0) {
-            return Err(INVALID_STATE
-                .because("Some of it is packed or shipped already.")
-                .with_member("current_state", order.status.clone()));
-        }
+        require_nothing_packed(tx, &order)?;
         step(&mut order, OrderStatus::Canceled)?;
         (order.canceled_at, order.expires_at) = (Some(context.now()), None);
         release(tx, &context, &order)?;
@@ -291,6 +293,18 @@ fn check_cancelable(order: &OrderRecord, is_staff: bool) -> Result<()> {
     if is_fine { Ok(()) } else { Err(invalid_state(order)) }
 }
 
+/// What is in a parcel stays sold.
+fn require_nothing_packed(c: &mut db::Conn, order: &OrderRecord) -> Result<()> {
+    if has_packed(c, order)? {
+        return Err(INVALID_STATE.because("Some of it is packed or shipped already.").with_member("current_state", order.status.clone()));
+    }
+    Ok(())
+}
+
+fn has_packed(c: &mut db::Conn, order: &OrderRecord) -> Result<bool> {
+    Ok(store::lines(c, order.id)?.iter().any(|line| line.allocated_quantity > 0))
+}
+
 /// A payment that was begun meanwhile keeps the order from ending.
 fn require_nothing_open(tx: &mut Tx<'_, '_>, order: &OrderRecord) -> Result<()> {
     let is_open = payments::store::of_order(tx, order.id)?.iter().any(|payment| !payment.state().is_terminal());
@@ -308,14 +322,14 @@ fn release(tx: &mut Tx<'_, '_>, ctx: &Ctx, order: &OrderRecord) -> Result<()> {
 
 /// Ends an order that was not paid in time, after its payment is terminal (INV-S5).
 pub(crate) async fn expire(ctx: &Ctx, id: Id<Order>) -> Result<()> {
+    let context = ctx.clone();
+    if !ctx.write(move |tx| Ok(lock_due(tx, &context, id)?.is_some())).await? {
+        return Ok(());
+    }
     payments::service::call_off_all(ctx, id).await?;
     let context = ctx.clone();
     ctx.write(move |tx| {
-        let mut order = store::lock(tx, id)?.ok_or(&NOT_FOUND)?;
-        let is_due = order.expires_at.is_some_and(|at| at <= context.now()) && order.captured == 0;
-        if !is_due || !order.status().next().contains(&OrderStatus::Expired) {
-            return Ok(());
-        }
+        let Some(mut order) = lock_due(tx, &context, id)? else { return Ok(()) };
         require_nothing_open(tx, &order)?;
         step(&mut order, OrderStatus::Expired)?;
         order.expires_at = None;
@@ -325,6 +339,24 @@ pub(crate) async fn expire(ctx: &Ctx, id: Id<Order>) -> Result<()> {
         mails::queue(tx, &context, id, MailKind::Expired, None)
     })
     .await
+}
+
+/// Locks an order whose time is over; one that is packed or whose money is promised is left to staff instead.
+fn lock_due(tx: &mut Tx<'_, '_>, ctx: &Ctx, id: Id<Order>) -> Result<Option<OrderRecord>> {
+    let mut order = store::lock(tx, id)?.ok_or(&NOT_FOUND)?;
+    let is_due = order.expires_at.is_some_and(|at| at <= ctx.now()) && order.captured == 0;
+    if !is_due || !order.status().next().contains(&OrderStatus::Expired) {
+        return Ok(None);
+    }
+    let is_promised = order.status() == OrderStatus::Confirmed
+        && payments::store::of_order(tx, id)?.iter().any(|payment| payment.state() == PaymentState::Authorized);
+    if !is_promised && !has_packed(tx, &order)? {
+        return Ok(Some(order));
+    }
+    order.expires_at = None;
+    order.attention = Some("payment_overdue".to_owned());
+    save(tx, ctx, &mut order, "payment_overdue", None, None)?;
+    Ok(None)
 }
 
 /// Puts the end of an order off, when its payment could not be called off.

@@ -3,7 +3,7 @@
 use ::http::HeaderMap;
 use ::http::request::Parts;
 use axum::extract::FromRequestParts;
-use kernel::error::{CURSOR_INVALID, INVALID_STATE, UPSTREAM_FAILED};
+use kernel::error::{CURSOR_INVALID, FORBIDDEN, INVALID_STATE, QUOTA_EXCEEDED, UPSTREAM_FAILED};
 use kernel::http::{Body, Created, Describe, Json, List, NoContent, Operation, OperationDoc, Path, Query, RateClass, RawBody};
 use kernel::money::Money;
 use kernel::page::PageRequest;
@@ -13,11 +13,13 @@ use utoipa::ToSchema;
 
 use crate::ids::{Order, Payment};
 use crate::order_lists::TimeList;
+use crate::orders::OrderRecord;
 use crate::orders::access::{OrderAccess, OrderSecret};
 use crate::orders::views::PaymentView;
+use crate::payments::PaymentRecord;
 use crate::payments::inbox::{self, InboxEvent, InboxRow};
 use crate::payments::service::{self, Receipt};
-use crate::permissions::{CAPTURE_PAYMENTS, CONFIRM_PAYMENTS, READ_PAYMENTS};
+use crate::permissions::{CAPTURE_PAYMENTS, CONFIRM_PAYMENTS, MANAGE_ORDERS, READ_PAYMENTS};
 use crate::problems::CURRENCY_NOT_SUPPORTED;
 use crate::required_key::RequiredKey;
 use crate::selling_problems::{PAYMENT_REQUIRED, SIGNATURE_INVALID};
@@ -31,7 +33,7 @@ pub(crate) fn operations() -> [Operation; 10] {
             .tag("Payments")
             .summary("Pay an order in another way")
             .describe("After a payment was refused or given up. What was begun before is called off at its provider first, so that nobody pays twice.")
-            .raises(&[&INVALID_STATE, &UPSTREAM_FAILED, &PAYMENT_REQUIRED, &CURRENCY_NOT_SUPPORTED])
+            .raises(&[&INVALID_STATE, &UPSTREAM_FAILED, &PAYMENT_REQUIRED, &CURRENCY_NOT_SUPPORTED, &QUOTA_EXCEEDED, &FORBIDDEN])
             .answers_secrets()
             .public(),
         Operation::get("/api/v1/shop/payments/{payment_id}", "getPayment", get)
@@ -114,16 +116,22 @@ async fn pay(
     Path(id): Path<Id<Order>>,
     Body(new): Body<NewPayment>,
 ) -> Result<Created<PaymentView>> {
-    crate::orders::service::require_access(&ctx, id, OrderAccess::of(&ctx, &secret)).await?;
+    let access = OrderAccess::of(&ctx, &secret);
+    crate::orders::service::require_to_act(&ctx, id, access, &MANAGE_ORDERS).await?;
     let payment = crate::checkout::service::pay_again(&ctx, id, &new.payment_method).await?;
     let location = format!("/api/v1/shop/payments/{}", payment.id);
-    Ok(Created { location, body: PaymentView::for_buyer(&ctx, payment)? })
+    Ok(Created { location, body: shown(&ctx, &access, &service::read(&ctx, payment.id).await?.0, payment)? })
 }
 
 async fn view(ctx: &Ctx, id: Id<Payment>, access: OrderAccess) -> Result<PaymentView> {
     let (order, payment) = service::read(ctx, id).await?;
     access.require(&order)?;
-    if access.is_buyer(&order) { PaymentView::for_buyer(ctx, payment) } else { Ok(PaymentView::plain(payment)) }
+    shown(ctx, &access, &order, payment)
+}
+
+/// What goes on in a buyer's browser is for the buyer alone.
+fn shown(ctx: &Ctx, access: &OrderAccess, order: &OrderRecord, payment: PaymentRecord) -> Result<PaymentView> {
+    if access.is_buyer(order) { PaymentView::for_buyer(ctx, payment) } else { Ok(PaymentView::plain(payment)) }
 }
 
 async fn get(ctx: Ctx, secret: OrderSecret, Path(id): Path<Id<Payment>>) -> Result<Json<PaymentView>> {

@@ -1,8 +1,8 @@
 //! Payments: one contract for every place that moves money, and what became of each attempt to be paid.
 //!
 //! * [`PaymentProvider`]: what a provider can be asked; implementations are [`offline::Offline`] and [`stripe::Stripe`]
-//! * [`Snapshot`]: what a provider says about an intent right now; [`service`] applies it, forward only (INV-P3)
-//! * [`inbox`]: what providers tell us by themselves, durable before they hear 200 (INV-P2)
+//! * [`Snapshot`]: what a provider says about an intent right now; `service` applies it, forward only (INV-P3)
+//! * `inbox`: what providers tell us by themselves, durable before they hear 200 (INV-P2)
 
 pub(crate) mod http;
 pub(crate) mod inbox;

@@ -165,6 +165,10 @@ pub(crate) async fn refresh(ctx: &Ctx, id: Id<Payment>) -> Result<()> {
     }
     let is_over = matches!(order.status(), OrderStatus::Canceled | OrderStatus::Expired);
     let is_open = !payment.state().is_terminal();
+    if !is_open && payment.reference.is_none() {
+        // It was never made at the provider, and is not made now.
+        return Ok(());
+    }
     let snapshot = if is_over && is_open { call_off(ctx, &order, &payment).await } else { ask(ctx, &order, &payment).await };
     match snapshot {
         Ok(snapshot) => apply_now(ctx, id, snapshot).await,
@@ -244,7 +248,7 @@ fn reload(tx: &mut Tx<'_, '_>, payment: &mut PaymentRecord) -> Result<()> {
 /// Applies what a provider says about a locked payment of a locked order: forward only, each movement once (INV-P3).
 pub(crate) fn apply(tx: &mut Tx<'_, '_>, ctx: &Ctx, order: &mut OrderRecord, payment: &mut PaymentRecord, news: &Snapshot) -> Result<()> {
     check_identity(payment, news)?;
-    let before = payment.state();
+    let (before, was_disputed) = (payment.state(), payment.is_disputed);
     let after = before.after(news.state);
     payment.reference = Some(news.reference.clone());
     payment.state = after.as_str().to_owned();
@@ -261,6 +265,10 @@ pub(crate) fn apply(tx: &mut Tx<'_, '_>, ctx: &Ctx, order: &mut OrderRecord, pay
     refunds::service::apply_all(tx, ctx, order, payment, &news.refunds)?;
     reload(tx, payment)?;
     tell(tx, payment, before, after)?;
+    if payment.is_disputed && !was_disputed {
+        order.attention = Some("disputed".to_owned());
+        orders::service::save(tx, ctx, order, "disputed", None, Some(json!({ "payment_id": payment.id })))?;
+    }
     orders::service::follow_payment(tx, ctx, order, payment, before)
 }
 

@@ -357,6 +357,10 @@ pub(crate) fn apply_all(
 fn take_over(tx: &mut Tx<'_, '_>, ctx: &Ctx, order: &mut OrderRecord, payment: &PaymentRecord, news: &RefundSnapshot) -> Result<()> {
     let amount = news.amount.minor;
     if !payments::store::claim_refund(tx, payment.id, amount)? {
+        // Each look at the payment sees it again: once is enough.
+        if order.attention.as_deref() == Some("refund_mismatch") {
+            return Ok(());
+        }
         order.attention = Some("refund_mismatch".to_owned());
         let detail = json!({ "provider_reference": news.reference, "amount": amount });
         return orders::service::save(tx, ctx, order, "refund_mismatch", None, Some(detail));

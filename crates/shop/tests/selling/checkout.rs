@@ -247,3 +247,18 @@ async fn a_person_checks_out_their_own_cart_and_finds_the_order_again() {
     shop.get(&format!("/api/v1/shop/orders/{}", order.id)).by(&bob).await.expect(404);
     shop.run_jobs().await;
 }
+
+#[tokio::test]
+async fn inv_r2_guesses_from_one_network_count_together() {
+    let shop = shop_with(5, &[("http.trusted_proxies", "loopback")]).await;
+    let guess = async |host: u8| {
+        let cart = shop.cart(1).await;
+        let request = shop.post(&format!("/api/v1/shop/carts/{}/codes", cart.id)).header("Cart-Secret", &cart.secret);
+        request.header("X-Forwarded-For", &format!("2001:db8:1:2::{host:x}")).json(&json!({ "code": "GUESS" })).await
+    };
+    for host in 1..=20 {
+        guess(host).await.expect(422);
+    }
+    guess(21).await.expect(429).problem("rate_limited");
+    shop.run_jobs().await;
+}

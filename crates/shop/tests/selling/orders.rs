@@ -145,3 +145,55 @@ impl Page for testkit::Request {
         self.await.expect(200).body
     }
 }
+
+#[tokio::test]
+async fn inv_o7_who_may_only_read_orders_neither_pays_nor_cancels_them() {
+    let (shop, fake) = stripe_shop(5).await;
+    let order = shop.card_order(1).await;
+    let before = shop.look(&order.id).await;
+    let cancel = || shop.post(&format!("/api/v1/shop/orders/{}/actions/cancel", order.id)).json(&json!({}));
+    let pay = |key: &str| {
+        let request = shop.post(&format!("/api/v1/shop/orders/{}/payments", order.id)).header("Idempotency-Key", key);
+        request.json(&json!({ "payment_method": "stripe" }))
+    };
+    let accountant = testkit::Doorman::person("acc", &["shop:orders:read", "shop:payments:read"]);
+    cancel().by(&accountant).await.expect(403).problem("forbidden");
+    pay("the-key-of-an-accountant").by(&accountant).await.expect(403).problem("forbidden");
+    cancel().by(&ada()).await.expect(404);
+    pay("the-key-of-a-stranger").by(&ada()).await.expect(404);
+    assert_eq!((shop.look(&order.id).await.body, fake.intents().len()), (before.body, 1));
+    // Staff may begin a payment for the buyer, but never sees what the buyer's browser needs.
+    let clerk = testkit::Doorman::person("clerk", &["shop:orders:read", "shop:orders:manage"]);
+    let begun = pay("the-key-of-the-clerk").by(&clerk).await.expect(201);
+    assert_eq!((&begun["state"], &begun["client_data"]), (&json!("pending"), &json!(null)));
+    cancel().by(&clerk).await.expect(403).problem("forbidden");
+    shop.run_jobs().await;
+}
+
+#[tokio::test]
+async fn inv_o7_the_number_of_a_failed_checkout_is_not_used_again() {
+    let shop = shop(1).await;
+    let number = async |order: &Ordered| shop.look(&order.id).await.text("/number").parse::<i64>().expect("a number");
+    let first = number(&shop.order(1).await).await;
+    let cart = shop.cart(1).await;
+    check_out(&shop, &cart, BANK, "a-checkout-that-fails").await.expect(409).problem("out_of_stock");
+    stock(&shop, &shop.location, &shop.item, 1).await;
+    assert_eq!(number(&shop.order(1).await).await, first + 2);
+    shop.run_jobs().await;
+}
+
+#[tokio::test]
+async fn inv_s5_an_order_that_is_packed_neither_expires_nor_loses_its_payment() {
+    let shop = shop(5).await;
+    let order = shop.order(2).await;
+    shop.ship(&order.id, &order.line, 1).await.expect(200);
+    let cancel = format!("/api/v1/shop/orders/{}/actions/cancel", order.id);
+    shop.post(&cancel).by(&staff()).json(&json!({})).await.expect(409).problem("invalid_state");
+    assert_eq!(shop.look(&order.id).await["payments"][0]["state"], "pending");
+    shop.pass(DAY * 15).await;
+    let kept = shop.look(&order.id).await;
+    assert_eq!((&kept["status"], &kept["attention"]), (&json!("confirmed"), &json!("payment_overdue")));
+    assert_eq!((&kept["payments"][0]["state"], shop.shelf().await), (&json!("pending"), (4, 1)));
+    shop.confirm(&order.payment).await.expect(200);
+    shop.audit_is_clean().await;
+}

@@ -264,7 +264,8 @@ async fn inv_p7_a_dispute_moves_the_payment_axis_and_a_won_one_moves_it_back() {
     sync(&shop, &order).await.expect(200);
     fake.dispute(&intent, "needs_response");
     shop.pass(MINUTE * 2).await;
-    assert_eq!(shop.look(&order.id).await["payment_status"], "disputed");
+    let disputed = shop.look(&order.id).await;
+    assert_eq!((&disputed["payment_status"], &disputed["attention"]), (&json!("disputed"), &json!("disputed")));
     assert!(shop.order_events().await.contains(&"shop.payment.disputed".to_owned()));
     fake.dispute(&intent, "won");
     shop.pass(MINUTE * 2).await;
@@ -288,4 +289,75 @@ async fn inv_p8_secrets_of_providers_and_buyers_stand_nowhere_in_the_clear() {
             assert!(!text.contains(canary), "{table} holds {canary}: {text}");
         }
     }
+}
+
+/// Begins another payment of an order.
+fn pay(shop: &TestShop, order: &Ordered, key: &str, method: &str) -> testkit::Request {
+    let request = shop.post(&format!("/api/v1/shop/orders/{}/payments", order.id)).header("Order-Secret", &order.secret);
+    request.header("Idempotency-Key", key).json(&json!({ "payment_method": method }))
+}
+
+#[tokio::test]
+async fn inv_i7_promised_money_is_never_called_off_by_the_buyer_or_by_time() {
+    let (shop, fake) = stripe_shop_with(5, &[("shop.payments.capture", "manual")]).await;
+    // Confirmed by its transfer, then paid by card: the days of the transfer are over while the money is promised.
+    let mut order = shop.order(1).await;
+    order.payment = pay(&shop, &order, "a-payment-with-a-card", "stripe").await.expect(201).text("/id");
+    fake.pay(&intent(&fake, &order));
+    assert_eq!(sync(&shop, &order).await.expect(200)["state"], "authorized");
+    pay(&shop, &order, "another-payment-by-transfer", BANK).await.expect(409).problem("invalid_state");
+    assert_eq!(fake.intent_of(&order.payment)["status"], "requires_capture");
+    shop.pass(DAY * 15).await;
+    let kept = shop.look(&order.id).await;
+    assert_eq!((&kept["status"], &kept["attention"]), (&json!("confirmed"), &json!("payment_overdue")));
+    assert_eq!(fake.intent_of(&order.payment)["status"], "requires_capture");
+    shop.audit_is_clean().await;
+}
+
+#[tokio::test]
+async fn inv_i7_an_order_is_tried_to_be_paid_twenty_times_and_gets_no_more_time() {
+    let shop = shop(5).await;
+    let order = shop.order(1).await;
+    shop.pass(DAY * 13).await;
+    for n in 0..19 {
+        pay(&shop, &order, &format!("another-payment-number-{n}"), BANK).await.expect(201);
+    }
+    pay(&shop, &order, "one-payment-too-many", BANK).await.expect(409).problem("quota_exceeded");
+    assert_eq!(shop.look(&order.id).await["payments"][19]["state"], "pending");
+    shop.pass(DAY * 2).await;
+    assert_eq!(shop.look(&order.id).await["status"], "expired");
+    shop.audit_is_clean().await;
+}
+
+#[tokio::test]
+async fn inv_i1_looking_at_a_refused_payment_makes_no_intent() {
+    let (shop, fake) = stripe_shop(5).await;
+    let cart = shop.cart(1).await;
+    fake.fail_next("/v1/payment_intents", Fault::Decline("fraudulent"));
+    let refused = check_out(&shop, &cart, "stripe", &key(&cart)).await.expect(402).problem("payment_required");
+    let payment = shop.look(&refused.text("/order_id")).await.text("/payments/0/id");
+    let intents = fake.intents().len();
+    let looked = shop.post(&format!("/api/v1/shop/payments/{payment}/actions/sync")).by(&staff()).json(&json!({})).await.expect(200);
+    assert_eq!((&looked["state"], fake.intents().len()), (&json!("failed"), intents));
+    shop.run_jobs().await;
+}
+
+#[tokio::test]
+async fn inv_p6_a_refund_beyond_what_came_is_noted_once() {
+    let (shop, fake) = stripe_shop(5).await;
+    let order = shop.card_order(1).await;
+    let intent = intent(&fake, &order);
+    fake.pay(&intent);
+    sync(&shop, &order).await.expect(200);
+    fake.refund(&intent, order.total);
+    sync(&shop, &order).await.expect(200);
+    fake.refund(&intent, 100);
+    for _ in 0..3 {
+        sync(&shop, &order).await.expect(200);
+    }
+    assert_eq!(shop.look(&order.id).await["attention"], "refund_mismatch");
+    let log = shop.get(&format!("/api/v1/shop/orders/{}/events", order.id)).by(&staff()).await.expect(200);
+    let noted = log["items"].as_array().unwrap().iter().filter(|event| event["kind"] == "refund_mismatch").count();
+    assert_eq!(noted, 1, "{log}");
+    shop.run_jobs().await;
 }
