@@ -174,6 +174,7 @@ pub enum LogFormat {
 const MIGRATIONS: &[db::Migration] = db::migrations![
     (1, "platform", include_str!("../migrations/0001_platform.sql")),
     (2, "media", include_str!("../migrations/0002_media.sql")),
+    (3, "media_keeps", include_str!("../migrations/0003_media_keeps.sql")),
 ];
 
 /// The address under which people reach a server with these settings, without a trailing slash.

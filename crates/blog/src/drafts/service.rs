@@ -65,10 +65,7 @@ pub(crate) async fn save(ctx: &Ctx, id: Id<Post>, base: Base, patch: PostPatch, 
 /// Stores a draft, whatever there was.
 pub(crate) fn put(tx: &mut Tx<'_, '_>, ctx: &Ctx, id: Id<Post>, base_version: i64, payload: &Payload) -> Result<()> {
     let (text, user, now) = (serde_json::to_string(payload).map_err(Error::internal)?, ctx.actor.maybe_user_id(), ctx.now());
-    media::unlink_all(tx, MEDIA_SUBJECT, id.uuid())?;
-    if let Some(file) = payload.content.featured_media_id {
-        media::link(tx, Id::from_uuid(file), MEDIA_SUBJECT, id.uuid())?;
-    }
+    media::use_only(tx, ctx, &payload.content.files(&payload.body.html), MEDIA_SUBJECT, id.uuid())?;
     if store::insert(tx, id, base_version, &text, user, now)? {
         return Ok(());
     }

@@ -10,7 +10,7 @@ pub(crate) mod store;
 pub(crate) mod view;
 pub(crate) mod wire;
 
-use kernel::media::MediaView;
+use kernel::media::{self, MediaFile, MediaView};
 use kernel::{Id, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -101,6 +101,16 @@ pub(crate) struct Content {
 }
 
 impl Content {
+    /// The files that this shows: the picture that stands for it, those in its text and the one of link previews.
+    pub(crate) fn files(&self, html: &str) -> Vec<Id<MediaFile>> {
+        let featured = self.featured_media_id.map(Id::from_uuid);
+        let preview = self.seo.image_url.as_deref().unwrap_or_default();
+        let mut files: Vec<_> = [preview, html, &self.source].into_iter().flat_map(media::mentioned_in).chain(featured).collect();
+        files.sort_unstable();
+        files.dedup();
+        files
+    }
+
     /// The members in which this differs from `other`, by their names on the wire.
     pub(crate) fn changed_from(&self, other: &Content) -> Vec<&'static str> {
         let members = [

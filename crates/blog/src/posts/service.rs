@@ -119,7 +119,7 @@ pub(crate) async fn create(ctx: &Ctx, new: NewPost) -> Result<PostDetails> {
         let row = NewRow { id, locale: &locale, slug: slug.as_str(), content: &content, body: &body, created_by: caller.user() };
         store::insert(tx, &row, now)?;
         store::insert_links(tx, id, &content).on_foreign_key(unknown_reference)?;
-        link_featured(tx, id, None, content.featured_media_id)?;
+        note_files(tx, &context, id, &content, &body.html, None)?;
         let post = load(tx, id)?.ok_or(&NOT_FOUND)?;
         record::<PostCreated>(tx, &context, &post, &[])?;
         Ok(post)
@@ -171,17 +171,12 @@ pub(crate) fn check_references(c: &mut Conn, ctx: &Ctx, content: &Content, old_m
 /// How the library of files calls a post that uses one.
 pub(crate) const MEDIA_SUBJECT: &str = "blog.post";
 
-/// Tells the library of files which one the post uses now.
-fn link_featured(tx: &mut Tx<'_, '_>, id: Id<Post>, old: Option<Uuid>, new: Option<Uuid>) -> Result<()> {
-    if old == new {
-        return Ok(());
-    }
-    if let Some(old) = old {
-        media::unlink(tx, Id::from_uuid(old), MEDIA_SUBJECT, id.uuid())?;
-    }
-    match new {
+/// Tells the library of files which ones the post uses now.
+fn note_files(tx: &mut Tx<'_, '_>, ctx: &Ctx, id: Id<Post>, content: &Content, html: &str, old_featured: Option<Uuid>) -> Result<()> {
+    let used = media::use_only(tx, ctx, &content.files(html), MEDIA_SUBJECT, id.uuid())?;
+    match content.featured_media_id.filter(|new| old_featured != Some(*new)) {
         // Somebody deleted the file between the check and the write.
-        Some(new) if !media::link(tx, Id::from_uuid(new), MEDIA_SUBJECT, id.uuid())? => Err(unknown_reference()),
+        Some(new) if !used.contains(&Id::from_uuid(new)) => Err(unknown_reference()),
         _ => Ok(()),
     }
 }
@@ -303,7 +298,7 @@ pub(crate) fn save(
     if old.tag_ids != content.tag_ids {
         store::set_tags(tx, id, &content.tag_ids).on_foreign_key(unknown_reference)?;
     }
-    link_featured(tx, id, old.featured_media_id, content.featured_media_id)?;
+    note_files(tx, ctx, id, content, &body.html, old.featured_media_id)?;
     let is_replaced = store::update_content(tx, id, before.record.version, content, body, &slug, now)?;
     if !is_replaced {
         return Err(version_conflict(store::find_record(tx, id)?.ok_or(&NOT_FOUND)?.version));

@@ -3,22 +3,24 @@
 use db::Conn;
 use kernel::error::{CURSOR_INVALID, NOT_FOUND};
 use kernel::page::{CursorScope, CursorValue, Page, PageRequest, decode_cursor, encode_cursor};
-use kernel::{Ctx, Error, Id, Result, Tx};
+use kernel::{Ctx, Error, Id, Result, Tx, media};
 use uuid::Uuid;
 
 use crate::posts::access::Caller;
+use crate::posts::service::MEDIA_SUBJECT;
 use crate::posts::{Content, Post, PostDetails, store as post_store};
 use crate::revisions::diff::{FieldDiff, compare};
 use crate::revisions::{RevisionLine, RevisionRecord, store};
 use crate::settings::BlogSettings;
 use crate::{authors, tags};
 
-/// Keeps a snapshot of a post, and forgets the oldest beyond `blog.revisions_keep`. The post's row is locked, so numbers have no twins.
+/// Keeps a snapshot of a post with the files it shows, and forgets the oldest beyond `blog.revisions_keep`. The post's row is locked, so numbers have no twins.
 pub(crate) fn keep(tx: &mut Tx<'_, '_>, ctx: &Ctx, post: &PostDetails, reason: &str) -> Result<()> {
     let id = post.record.id;
     let number = store::newest(tx, id)? + 1;
     let payload = serde_json::to_string(&post.content()).map_err(Error::internal)?;
     store::insert(tx, id, number, ctx.actor.maybe_user_id(), reason, &payload, ctx.now())?;
+    media::keep(tx, MEDIA_SUBJECT, id.uuid())?;
     let surplus = number - i64::from(ctx.settings::<BlogSettings>().revisions_keep);
     if surplus > 0 {
         store::prune(tx, id, surplus)?;

@@ -1,6 +1,7 @@
 //! What posts say: begin, read, change, addresses.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -371,5 +372,54 @@ async fn med6_a_post_shows_its_picture_and_keeps_it_from_being_deleted() {
     let restored = act(&app, &ada, &id, "restore").json(&json!({ "revision": 1 })).await.expect(200);
     assert_eq!(restored["featured_media"], Value::Null, "what is gone does not come back");
     app.delete(&file(&second)).by(&editor()).await.expect(204);
+    app.run_jobs().await;
+}
+
+#[tokio::test]
+async fn med6_pictures_in_texts_of_posts_drafts_and_revisions_outlive_the_sweep() {
+    let app = app().await;
+    let ada = author("ada");
+    let upload = || app.post("/api/v1/media?name=a.gif").by(&editor()).body("application/octet-stream", PICTURE);
+    let (shown, former, drafted, preview) =
+        (upload().await.expect(201), upload().await.expect(201), upload().await.expect(201), upload().await.expect(201));
+    let file = |media: &testkit::TestResponse| format!("/api/v1/media/{}", media.text("/id"));
+    let image_url = format!("https://blog.example.com{}/content", file(&preview));
+    let body = json!({ "title": "One", "body": { "source": format!("![x]({})", former.text("/url")) }, "seo": { "image_url": image_url } });
+    let id = new_post(&app, &ada, &body).await.expect(201).text("/id");
+    publish(&app, &ada, &id).await.expect(200);
+    app.delete(&file(&former)).by(&editor()).await.problem("media_in_use");
+    let html = format!("<img srcset=\"{} 2x\" src=\"/other.png\">", shown.text("/url"));
+    let post = patch(&app, &ada, &id, &json!({ "body": { "format": "html", "source": html } })).await.expect(200);
+    let text = json!({ "source": format!("![x]({})", drafted.text("/url")) });
+    let draft = json!({ "title": "One", "body": text, "base_version": post["version"] });
+    app.put(&format!("/api/v1/blog/posts/{id}/draft")).by(&ada).json(&draft).await.expect(200);
+    let unused = upload().await.expect(201);
+    app.run_jobs().await; // from here on the schedule is known
+    app.advance(Duration::from_secs(9 * 86_400));
+    app.run_jobs().await;
+    app.get(&file(&unused)).await.expect(404);
+    for kept in [&shown, &former, &drafted, &preview] {
+        app.get(&file(kept)).await.expect(200);
+    }
+    // What only the history shows may go when somebody says so, and all of it goes with the post.
+    app.delete(&file(&former)).by(&editor()).await.expect(204);
+    app.delete(&format!("/api/v1/blog/posts/{id}")).by(&editor()).await.expect(204);
+    app.advance(Duration::from_secs(40 * 86_400));
+    app.run_jobs().await;
+    app.advance(Duration::from_secs(86_400));
+    app.run_jobs().await;
+    for swept in [&shown, &drafted, &preview] {
+        app.get(&file(swept)).await.expect(404);
+    }
+}
+
+#[tokio::test]
+async fn med5_a_text_does_not_hold_the_private_picture_of_somebody_else() {
+    let app = app().await;
+    let upload = app.post("/api/v1/media?name=a.gif&visibility=private").by(&editor()).body("application/octet-stream", PICTURE);
+    let private = upload.await.expect(201);
+    let body = json!({ "title": "One", "body": { "source": format!("![x]({})", private.text("/url")) } });
+    new_post(&app, &author("ada"), &body).await.expect(201);
+    app.delete(&format!("/api/v1/media/{}", private.text("/id"))).by(&editor()).await.expect(204);
     app.run_jobs().await;
 }

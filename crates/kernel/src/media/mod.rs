@@ -165,10 +165,57 @@ pub fn unlink(tx: &mut db::Tx<'_>, id: Id<MediaFile>, subject_kind: &str, subjec
     Ok(store::delete_usage(tx, id, subject_kind, subject_id)?)
 }
 
-/// Notes that `subject` uses no file any more: it was purged.
+/// Notes that `subject` neither uses nor keeps a file any more: it was purged.
 pub fn unlink_all(tx: &mut db::Tx<'_>, subject_kind: &str, subject_id: Uuid) -> Result<()> {
+    store::delete_keeps_of(tx, subject_kind, subject_id)?;
     Ok(store::delete_usages_of(tx, subject_kind, subject_id)?)
 }
+
+/// Notes that `subject` uses these files and no others; answers those of them that it uses now, in no order.
+///
+/// A file that the caller may not see and the subject did not use before counts as none: nobody can keep another's private file
+/// from being deleted. Four statements, and one for each new file.
+pub fn use_only(tx: &mut db::Tx<'_>, ctx: &Ctx, ids: &[Id<MediaFile>], subject_kind: &str, subject_id: Uuid) -> Result<Vec<Id<MediaFile>>> {
+    let before = store::used_by(tx, subject_kind, subject_id)?;
+    let dropped: Vec<_> = before.iter().filter(|id| !ids.contains(id)).copied().collect();
+    store::delete_usages(tx, &dropped, subject_kind, subject_id)?;
+    let mut used: Vec<_> = before.into_iter().filter(|id| ids.contains(id)).collect();
+    let added: Vec<_> = ids.iter().filter(|id| !used.contains(id)).copied().collect();
+    for file in store::find_many_to_change(tx, &added)?.iter().filter(|file| service::may_see(ctx, file)) {
+        store::insert_usage(tx, file.id, subject_kind, subject_id)?;
+        used.push(file.id);
+    }
+    Ok(used)
+}
+
+/// Keeps the files that `subject` uses now from being swept for as long as it exists, also when it does not use them any more.
+///
+/// For things with a history, such as revisions: what they showed once may be shown again. Deleting by hand stays possible.
+pub fn keep(tx: &mut db::Tx<'_>, subject_kind: &str, subject_id: Uuid) -> Result<()> {
+    Ok(store::keep(tx, subject_kind, subject_id)?)
+}
+
+/// The most files that one text is looked through for.
+const MENTIONED_MAX: usize = 500;
+
+/// The files whose addresses stand in a text, such as HTML, each once, in their order; those after the 500th are not looked for.
+pub fn mentioned_in(text: &str) -> Vec<Id<MediaFile>> {
+    let mut ids = Vec::new();
+    for (at, address) in text.match_indices(ADDRESS) {
+        let id = text.get(at + address.len()..).and_then(|rest| rest.get(..36)).and_then(|id| id.parse().ok());
+        match id {
+            Some(id) if !ids.contains(&id) => ids.push(id),
+            _ => continue,
+        }
+        if ids.len() == MENTIONED_MAX {
+            break;
+        }
+    }
+    ids
+}
+
+/// What the addresses of all files begin with.
+const ADDRESS: &str = "/api/v1/media/";
 
 /// Those of the ids that are files of the library, in no order.
 pub fn exists(c: &mut Conn, ids: &[Id<MediaFile>]) -> Result<Vec<Id<MediaFile>>> {

@@ -531,7 +531,7 @@ async fn sweep_unused(ctx: &Ctx, before: Timestamp) -> Result<()> {
         for id in unused {
             let keys = ctx.write(move |tx| match store::find_to_change(tx, id)? {
                 // Somebody may have begun to use it meanwhile; the lock makes that certain.
-                Some(file) if store::usages(tx, id)?.is_empty() => delete_in(tx, &file),
+                Some(file) if store::is_unused(tx, id)? => delete_in(tx, &file),
                 _ => Ok(Vec::new()),
             });
             remove_files(ctx, keys.await?).await;
@@ -599,5 +599,18 @@ mod tests {
         let ids = crate::IdSource::new(crate::Clock::manual(at), crate::Random::seeded(1));
         assert_eq!(made_at(ids.next()), Some(at));
         assert_eq!(made_at(Uuid::from_u128(7)), None);
+    }
+
+    #[test]
+    fn med6_files_are_found_by_their_addresses_in_a_text() {
+        let (one, two) = (Uuid::from_u128(1), Uuid::from_u128(0xABCDEF));
+        let html = format!(
+            "<img src=\"/api/v1/media/{one}/content?v=1\" srcset=\"https://example.com/api/v1/media/{two}/variants/card 2x\">\
+             /api/v1/media/{one} /api/v1/media/ /api/v1/media/nothing /api/v1/media/{}",
+            "é".repeat(40)
+        );
+        assert_eq!(crate::media::mentioned_in(&html), [Id::from_uuid(one), Id::from_uuid(two)]);
+        let many: String = (0..600_u128).map(|n| format!("/api/v1/media/{} ", Uuid::from_u128(n))).collect();
+        assert_eq!(crate::media::mentioned_in(&many).len(), 500);
     }
 }

@@ -18,9 +18,9 @@ crate::settings! {
         pub max_bytes: ByteSize = ByteSize::mib(25),
         /// The most pixels of a picture; while it is worked on, each needs up to 16 bytes of memory.
         pub max_pixels: u32 = 40_000_000,
-        /// After how many days an upload that nothing uses is deleted; 0 keeps all. A picture that only the text of a post shows
-        /// does not count as used yet.
-        pub orphan_days: u32 = 0,
+        /// After how many days an upload that nothing uses is deleted; 0 keeps all. A picture that only the text of a post, of its
+        /// draft or of an earlier revision shows counts as used.
+        pub orphan_days: u32 = 7,
         /// What may be uploaded, by what the content is: media types, or groups such as "image/*".
         pub allowed_types: Vec<String> =
             ["image/*", "audio/*", "video/*", "application/pdf", "text/plain"].map(str::to_owned).to_vec(),

@@ -103,10 +103,21 @@ pub(super) fn find_to_change(tx: &mut db::Tx<'_>, id: Id<MediaFile>) -> Result<O
 
 /// The files of these ids, in no order.
 pub(super) fn find_many(c: &mut Conn, ids: &[Id<MediaFile>]) -> Result<Vec<MediaFile>, Error> {
+    find_in_chunks(c, ids, "")
+}
+
+/// The files of these ids, in no order, locked; in the order of their ids, so that two who ask do not wait for each other.
+pub(super) fn find_many_to_change(tx: &mut db::Tx<'_>, ids: &[Id<MediaFile>]) -> Result<Vec<MediaFile>, Error> {
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    find_in_chunks(tx, &ids, "ORDER BY id {for_update}")
+}
+
+fn find_in_chunks(c: &mut Conn, ids: &[Id<MediaFile>], end: &str) -> Result<Vec<MediaFile>, Error> {
     let mut files = Vec::new();
     for ids in ids.chunks(100) {
         let values: Vec<Param<'_>> = ids.iter().map(|id| id.to_param()).collect();
-        let rows = c.all::<FileRow>(format!("SELECT {COLUMNS} FROM media_files WHERE id IN ({})", list(ids.len())), &values)?;
+        let rows = c.all::<FileRow>(format!("SELECT {COLUMNS} FROM media_files WHERE id IN ({}) {end}", list(ids.len())), &values)?;
         files.extend(rows.into_iter().map(MediaFile::from));
     }
     Ok(files)
@@ -171,16 +182,23 @@ pub(super) fn update(tx: &mut db::Tx<'_>, file: &MediaFile, expected_version: i6
 
 /// Deletes the row, its variants and its uses; the caller has locked it.
 pub(super) fn delete(tx: &mut db::Tx<'_>, id: Id<MediaFile>) -> Result<(), Error> {
+    tx.execute("DELETE FROM media_keeps WHERE media_id = ?", params![id])?;
     tx.execute("DELETE FROM media_usages WHERE media_id = ?", params![id])?;
     tx.execute("DELETE FROM media_variants WHERE media_id = ?", params![id])?;
     tx.execute("DELETE FROM media_files WHERE id = ?", params![id]).map(drop)
 }
 
-/// Files older than this that nothing uses, oldest first.
+/// Whether a file is neither used nor kept; it is certain when the caller has locked it.
+pub(super) fn is_unused(c: &mut Conn, id: Id<MediaFile>) -> Result<bool, Error> {
+    let kept = c.opt::<(i64,)>("SELECT 1 FROM media_keeps WHERE media_id = ? LIMIT 1", params![id])?;
+    Ok(kept.is_none() && usages(c, id)?.is_empty())
+}
+
+/// Files older than this that nothing uses or keeps, oldest first.
 pub(super) fn unused(c: &mut Conn, before: Timestamp) -> Result<Vec<Id<MediaFile>>, Error> {
     let rows = c.all::<(Id<MediaFile>,)>(
         "SELECT f.id FROM media_files f WHERE f.created_at < ? AND NOT EXISTS (SELECT 1 FROM media_usages u WHERE u.media_id = f.id) \
-         ORDER BY f.created_at, f.id LIMIT 100",
+         AND NOT EXISTS (SELECT 1 FROM media_keeps k WHERE k.media_id = f.id) ORDER BY f.created_at, f.id LIMIT 100",
         params![before],
     )?;
     Ok(rows.into_iter().map(|(id,)| id).collect())
@@ -256,6 +274,40 @@ pub(super) fn delete_usage(tx: &mut db::Tx<'_>, id: Id<MediaFile>, kind: &str, s
         params![id, kind, Param::Id(subject.into_bytes())],
     )
     .map(drop)
+}
+
+/// The files that a subject uses, in no order.
+pub(super) fn used_by(c: &mut Conn, kind: &str, subject: Uuid) -> Result<Vec<Id<MediaFile>>, Error> {
+    let rows = c.all::<(Id<MediaFile>,)>(
+        "SELECT media_id FROM media_usages WHERE subject_kind = ? AND subject_id = ?",
+        params![kind, Param::Id(subject.into_bytes())],
+    )?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
+}
+
+pub(super) fn delete_usages(tx: &mut db::Tx<'_>, ids: &[Id<MediaFile>], kind: &str, subject: Uuid) -> Result<(), Error> {
+    for ids in ids.chunks(100) {
+        let mut values = vec![Param::Text(kind), Param::Id(subject.into_bytes())];
+        values.extend(ids.iter().map(|id| id.to_param()));
+        let sql = format!("DELETE FROM media_usages WHERE subject_kind = ? AND subject_id = ? AND media_id IN ({})", list(ids.len()));
+        tx.execute(sql, &values)?;
+    }
+    Ok(())
+}
+
+pub(super) fn keep(tx: &mut db::Tx<'_>, kind: &str, subject: Uuid) -> Result<(), Error> {
+    tx.execute(
+        "INSERT INTO media_keeps (media_id, subject_kind, subject_id) \
+         SELECT u.media_id, u.subject_kind, u.subject_id FROM media_usages u WHERE u.subject_kind = ? AND u.subject_id = ? AND NOT EXISTS \
+         (SELECT 1 FROM media_keeps k WHERE k.media_id = u.media_id AND k.subject_kind = u.subject_kind AND k.subject_id = u.subject_id)",
+        params![kind, Param::Id(subject.into_bytes())],
+    )
+    .map(drop)
+}
+
+pub(super) fn delete_keeps_of(tx: &mut db::Tx<'_>, kind: &str, subject: Uuid) -> Result<(), Error> {
+    tx.execute("DELETE FROM media_keeps WHERE subject_kind = ? AND subject_id = ?", params![kind, Param::Id(subject.into_bytes())])
+        .map(drop)
 }
 
 pub(super) fn delete_usages_of(tx: &mut db::Tx<'_>, kind: &str, subject: Uuid) -> Result<(), Error> {

@@ -443,7 +443,7 @@ async fn med6_a_file_that_somebody_begins_to_use_is_not_deleted_under_their_hand
 
 #[tokio::test]
 async fn med6_uploads_that_nothing_uses_are_swept_after_a_week() {
-    let gallery = Gallery::with(&[("media.orphan_days", "7")]).await;
+    let gallery = Gallery::new().await;
     let (unused, used) = (gallery.picture(&author()).await, gallery.picture(&author()).await);
     link(&gallery.app, id(&used), Uuid::from_u128(1)).await;
     gallery.app.advance(Duration::from_secs(6 * 86_400));
