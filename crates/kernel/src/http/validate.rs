@@ -98,8 +98,8 @@ fn compile(input: &TypeRef, components: &Components) -> Result<Compiled> {
     let name = (input.name)();
     let root = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$ref": format!("#/components/schemas/{name}"),
-        "components": { "schemas": components.schemas() },
+        "$ref": format!("{SCHEMAS}{name}"),
+        "components": { "schemas": reachable(&name, components.schemas()) },
     });
     let validator = jsonschema::options()
         .should_validate_formats(true)
@@ -109,6 +109,30 @@ fn compile(input: &TypeRef, components: &Components) -> Result<Compiled> {
         .map_err(|error| Error::internal(format!("the schema of {name} cannot be compiled: {error}")))?;
     let members = components.schemas().get(name.as_ref()).and_then(|schema| schema["properties"].as_object()).map(member_types);
     Ok(Compiled { validator, members: members.unwrap_or_default() })
+}
+
+const SCHEMAS: &str = "#/components/schemas/";
+
+/// The schema of this name and all that it refers to: every validator keeps a copy, so it gets no more than it needs.
+fn reachable(name: &str, schemas: &Map<String, Value>) -> Map<String, Value> {
+    let mut found = Map::new();
+    let mut wanted = vec![name.to_owned()];
+    while let Some(name) = wanted.pop() {
+        if let Some(schema) = schemas.get(&name).filter(|_| !found.contains_key(&name)) {
+            references(schema, &mut wanted);
+            found.insert(name, schema.clone());
+        }
+    }
+    found
+}
+
+fn references(value: &Value, names: &mut Vec<String>) {
+    match value {
+        Value::String(text) => names.extend(text.strip_prefix(SCHEMAS).map(str::to_owned)),
+        Value::Array(values) => values.iter().for_each(|value| references(value, names)),
+        Value::Object(members) => members.values().for_each(|value| references(value, names)),
+        _ => {}
+    }
 }
 
 fn member_types(properties: &Map<String, Value>) -> BTreeMap<String, &'static str> {
@@ -193,6 +217,13 @@ fn escape(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_validator_holds_its_schema_and_those_it_refers_to() {
+        let schema = |name: &str| json!({ "properties": { "a": { "items": { "$ref": format!("{SCHEMAS}{name}") } } } });
+        let all: Map<_, _> = [("A", "B"), ("B", "A"), ("C", "A")].map(|(name, to)| (name.to_owned(), schema(to))).into_iter().collect();
+        assert_eq!(reachable("A", &all).keys().collect::<Vec<_>>(), ["A", "B"]);
+    }
 
     #[test]
     fn query_values_take_the_type_of_their_member() {
