@@ -110,7 +110,7 @@ CREATE TABLE blog_post_authors (
     PRIMARY KEY (post_id, author_id),
     CONSTRAINT blog_post_authors_post FOREIGN KEY (post_id) REFERENCES blog_posts (id),
     CONSTRAINT blog_post_authors_author FOREIGN KEY (author_id) REFERENCES blog_authors (id)
-);
+) {clustered};
 CREATE INDEX blog_post_authors_of ON blog_post_authors (author_id, post_id);
 
 CREATE TABLE blog_tags (
@@ -134,7 +134,7 @@ CREATE TABLE blog_post_tags (
     PRIMARY KEY (post_id, tag_id),
     CONSTRAINT blog_post_tags_post FOREIGN KEY (post_id) REFERENCES blog_posts (id),
     CONSTRAINT blog_post_tags_tag FOREIGN KEY (tag_id) REFERENCES blog_tags (id)
-);
+) {clustered};
 CREATE INDEX blog_post_tags_of ON blog_post_tags (tag_id, post_id);
 
 CREATE TABLE blog_redirects (

@@ -96,11 +96,26 @@ impl BlogSettings {
 
     /// The address of the post with this slug in this language.
     pub(crate) fn post_url(&self, app: &App, locale: &str, slug: &str) -> String {
-        let with_locale = match locale == self.default_locale {
-            true => self.post_url_template.replace("{locale?}/", "").replace("{locale?}", ""),
-            false => self.post_url_template.replace("{locale?}", locale),
-        };
-        with_locale.replace("{site_url}", &self.site_url(app)).replace("{locale}", locale).replace("{slug}", &percent_encoded(slug))
+        self.fill_template(&self.site_url(app), locale, slug)
+    }
+
+    /// One pass over the template: lists ask for many addresses.
+    fn fill_template(&self, site_url: &str, locale: &str, slug: &str) -> String {
+        let mut url = String::with_capacity(site_url.len() + self.post_url_template.len() + slug.len());
+        let mut rest = self.post_url_template.as_str();
+        while let Some((before, after)) = rest.split_once('{') {
+            url.push_str(before);
+            let (name, after) = after.split_once('}').unwrap_or((after, ""));
+            rest = after;
+            match name {
+                "site_url" => url.push_str(site_url),
+                "locale?" if locale == self.default_locale => rest = after.strip_prefix('/').unwrap_or(after),
+                "locale" | "locale?" => url.push_str(locale),
+                "slug" => url.push_str(&percent_encoded(slug)),
+                unknown => url.extend(["{", unknown, "}"]),
+            }
+        }
+        url + rest
     }
 
     /// Whether posts may have this language.
@@ -134,5 +149,21 @@ pub(crate) fn check(app: &App) -> Result<()> {
     match rules.into_iter().find(|(is_fine, _)| !is_fine) {
         None => Ok(()),
         Some((_, sentence)) => Err(kernel::error::INTERNAL.because(sentence)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blg7_the_address_of_a_post_follows_its_template() {
+        let url = |template: &str, locale| {
+            let settings = BlogSettings { post_url_template: template.to_owned(), ..BlogSettings::default() };
+            settings.fill_template("https://example.com", locale, "süß")
+        };
+        assert_eq!(url("{site_url}/{locale?}/{slug}", "en"), "https://example.com/s%C3%BC%C3%9F");
+        assert_eq!(url("{site_url}/{locale?}/{slug}", "de"), "https://example.com/de/s%C3%BC%C3%9F");
+        assert_eq!(url("/{locale}/p-{slug}.html{other}{", "en"), "/en/p-s%C3%BC%C3%9F.html{other}{}");
     }
 }

@@ -32,8 +32,7 @@ impl Types {
             return Err(format!("{{fulltext:{table}}} names no table"));
         }
         let (word, id, weight) = (self.key(crate::fulltext::WORD_MAX as u16), self.token("id")?, self.token("int")?);
-        // What SQLite calls a table without row ids, the others' tables and keys come near to without being told.
-        let suffix = if self.dialect == Dialect::Sqlite { "STRICT, WITHOUT ROWID".to_owned() } else { self.suffix() };
+        let suffix = self.clustered();
         Ok(vec![
             format!(
                 "CREATE TABLE {table} (word {word} NOT NULL, doc_id {id} NOT NULL, weight {weight} NOT NULL, PRIMARY KEY (word, doc_id)) {suffix}"
@@ -49,7 +48,7 @@ impl Types {
             let mut rest = piece;
             while is_code && let Some((before, token, after)) = next_token(rest) {
                 out.push_str(before);
-                has_suffix |= token == "engine";
+                has_suffix |= matches!(token, "engine" | "clustered");
                 let replacement = self.token(token)?;
                 out.push_str(&replacement);
                 out.push_str(&self.length_check(token, &out[..out.len() - replacement.len()]));
@@ -71,6 +70,7 @@ impl Types {
         };
         let type_name = match (name, length) {
             ("engine", None) => return Ok(self.suffix()),
+            ("clustered", None) => return Ok(self.clustered()),
             ("key", Some(length)) => return Ok(self.key(length)),
             ("id", None) => ["BLOB", "UUID", "BINARY(16)"],
             ("hash", None) => ["BLOB", "BYTEA", "BINARY(32)"],
@@ -124,6 +124,13 @@ impl Types {
             Dialect::Postgres => String::new(),
             Dialect::Mysql => format!("ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARACTER SET utf8mb4 COLLATE {}", self.collation),
         }
+    }
+
+    /// The suffix of a table whose rows lie in the order of its primary key: one look-up finds key and row.
+    ///
+    /// Good for short rows, such as links between two tables. MySQL's tables are so anyway, PostgreSQL's never.
+    fn clustered(&self) -> String {
+        if self.dialect == Dialect::Sqlite { "STRICT, WITHOUT ROWID".to_owned() } else { self.suffix() }
     }
 }
 
@@ -230,6 +237,13 @@ mod tests {
     #[test]
     fn the_suffix_of_a_table_may_be_left_out() {
         assert_eq!(SQLITE.expand("create table t (a {int})").unwrap(), ["create table t (a INTEGER) STRICT"]);
+    }
+
+    #[test]
+    fn a_clustered_table_lies_in_the_order_of_its_key() {
+        let sql = "CREATE TABLE t (a {int} PRIMARY KEY) {clustered}";
+        assert_eq!(SQLITE.expand(sql).unwrap(), ["CREATE TABLE t (a INTEGER PRIMARY KEY) STRICT, WITHOUT ROWID"]);
+        assert!(MARIADB.expand(sql).unwrap()[0].contains("ENGINE=InnoDB"));
     }
 
     #[test]

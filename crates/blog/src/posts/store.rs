@@ -346,8 +346,8 @@ pub(crate) fn tags_of(c: &mut Conn, posts: &[Id<Post>]) -> Result<Vec<OfPost<Tag
     Ok(rows.into_iter().map(|(post, id, kind, slug, name)| (post, Named { id, kind, slug, name })).collect())
 }
 
-/// The sizes that lists of placeholders have, so that few different statements are prepared.
-const SIZES: [usize; 6] = [1, 5, 20, 50, 101, 500];
+/// The sizes that lists of placeholders have, so that few different statements are prepared; pages read one row more than they show.
+const SIZES: [usize; 6] = [1, 5, 21, 51, 101, 500];
 
 fn size_of(length: usize) -> usize {
     SIZES.into_iter().find(|size| *size >= length).unwrap_or(length)
