@@ -1,4 +1,5 @@
--- POST of an order for one cart after the other: the lines `id secret total` of the file $BENCH_CARTS. Each cart is used once.
+-- POST of an order for one cart after the other: the lines `id secret total` of the file $BENCH_CARTS. Each cart is used once;
+-- every sixth of them is for warming up ($BENCH_WARM_UP), which lasts a sixth of the time.
 dofile(os.getenv("BENCH_SCRIPTS") .. "/report.lua")
 
 local threads = 0
@@ -14,7 +15,8 @@ function init()
   local line_number = 0
   for line in io.lines(os.getenv("BENCH_CARTS")) do
     line_number = line_number + 1
-    if line_number % step == number then
+    local is_for_warm_up = math.floor(line_number / step) % 6 == 0
+    if line_number % step == number and is_for_warm_up == (os.getenv("BENCH_WARM_UP") == "1") then
       local id, secret, total = line:match("(%S+) (%S+) (%d+)")
       local body = string.format('{"cart_id":"%s","expected_total":{"amount":%s,"currency":"EUR"},"payment_method":"offline:bank_transfer"}', id, total)
       local headers = { ["Content-Type"] = "application/json", ["Cart-Secret"] = secret, ["Idempotency-Key"] = "checkout-of-" .. id }

@@ -25,6 +25,11 @@ pub(crate) fn get(path: &str) -> Request<'_> {
 impl Request<'_> {
     /// Sends it and returns the status and the body.
     pub(crate) fn send(&self, server: SocketAddr) -> Result<(u16, String)> {
+        self.answer(server).map(|answer| (answer.status, answer.body))
+    }
+
+    /// Sends it and returns the whole answer.
+    pub(crate) fn answer(&self, server: SocketAddr) -> Result<Answer> {
         let mut stream = TcpStream::connect_timeout(&server, TIMEOUT)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.write_all(self.text(server).as_bytes())?;
@@ -45,10 +50,27 @@ impl Request<'_> {
     }
 }
 
-fn parse(answer: &str) -> Option<(u16, String)> {
+/// What a server answered.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// The header lines.
+    head: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    /// The header of this name.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let pairs = self.head.lines().filter_map(|line| line.split_once(':'));
+        pairs.into_iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    }
+}
+
+fn parse(answer: &str) -> Option<Answer> {
     let status = answer.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
-    let (_, body) = answer.split_once("\r\n\r\n")?;
-    Some((status, body.to_owned()))
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    Some(Answer { status, head: head.to_owned(), body: body.to_owned() })
 }
 
 #[cfg(test)]
@@ -56,8 +78,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_its_status_and_its_body() {
-        assert_eq!(parse("HTTP/1.1 201 Created\r\nx: y\r\n\r\n{}"), Some((201, "{}".into())));
+    fn an_answer_is_its_status_its_headers_and_its_body() {
+        let answer = parse("HTTP/1.1 201 Created\r\nX: y\r\n\r\n{}").unwrap();
+        assert_eq!((answer.status, answer.header("x"), answer.body.as_str()), (201, Some("y"), "{}"));
+        assert_eq!(answer.header("z"), None);
         assert_eq!(parse("garbage"), None);
     }
 }

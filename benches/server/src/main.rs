@@ -89,6 +89,7 @@ fn build(args: &Args) -> Result<App> {
         setting("database.max_group", args.max_group.to_string()),
         setting("limits.default_per_minute", UNREACHABLE_PER_MINUTE.to_owned()),
         setting("limits.auth_per_minute", UNREACHABLE_PER_MINUTE.to_owned()),
+        setting("links.create_per_minute", UNREACHABLE_PER_MINUTE.to_owned()),
         setting("shop.checkout.tries_per_minute", "1000000".to_owned()),
         setting("log.filter", "warn".to_owned()),
         setting("data_dir", args.data.display().to_string()),

@@ -16,19 +16,25 @@ use crate::http::{self, Request};
 use crate::process::{self, command, passes};
 use crate::server;
 
-const READY_WITHIN: Duration = Duration::from_secs(60);
+/// Filling an empty database takes the longest.
+const READY_WITHIN: Duration = Duration::from_secs(300);
 /// Ticks a second of `/proc/PID/stat`: the same for every Linux program.
 const TICKS_PER_SEC: f64 = 100.0;
 
-/// What is made once for all runs: the programs, the slow disk, a seeded folder for each program.
+/// Builds the programs as users would.
+pub(crate) fn build(programs: &BTreeSet<Program>) -> Result<()> {
+    let packages = programs.iter().flat_map(|program| ["--package", program.package()]);
+    ensure!(passes(&mut command("cargo", ["build", "--release", "--locked"].into_iter().chain(packages)))?, "the build failed");
+    Ok(())
+}
+
+/// What is made once for all runs: the slow disk, a seeded folder for each program.
 pub(crate) struct Stage {
     folder: TempDir,
 }
 
 impl Stage {
-    pub(crate) fn build(programs: &BTreeSet<Program>) -> Result<Stage> {
-        let packages = programs.iter().flat_map(|program| ["--package", program.package()]);
-        ensure!(passes(&mut command("cargo", ["build", "--release", "--locked"].into_iter().chain(packages)))?, "the build failed");
+    pub(crate) fn prepare(programs: &BTreeSet<Program>) -> Result<Stage> {
         // Beside the build, not in /tmp: that may be memory, and this is about durable writes.
         let parent = process::built("bench");
         fs::create_dir_all(&parent)?;
@@ -85,8 +91,8 @@ impl Host {
         Ok(Host { running, address, says, start: started.elapsed(), _folder: folder })
     }
 
-    /// One request, to see that the load is answered as it should be before thousands are sent.
-    pub(crate) fn probe(&self, load: &Load) -> Result<()> {
+    /// One request, to see that the load is answered as it should be before thousands are sent; its ETag is for those.
+    pub(crate) fn probe(&mut self, load: &Load) -> Result<()> {
         let path = load.path.replace("{id}", "018bcfe5-6800-7000-8000-000000000000").replace("{n}", "0"); // row 0
         let headers = self.credentials(load)?;
         let login = self.says.get("BENCH_LOGIN").map_or("", String::as_str);
@@ -97,8 +103,9 @@ impl Host {
             "checkout" => return Ok(()),
             _ => ("GET", ""),
         };
-        let (status, answer) = Request { method, path: &path, headers: &headers, body }.send(self.address)?;
-        ensure!((200..400).contains(&status), "{method} {path} answers {status}: {answer:.300}");
+        let answer = Request { method, path: &path, headers: &headers, body }.answer(self.address)?;
+        ensure!((200..400).contains(&answer.status), "{method} {path} answers {}: {:.300}", answer.status, answer.body);
+        self.says.extend(answer.header("etag").map(|etag| ("BENCH_ETAG".to_owned(), etag.to_owned())));
         Ok(())
     }
 

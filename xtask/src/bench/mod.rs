@@ -38,6 +38,9 @@ pub(crate) struct Args {
     /// Measures the build instead: cold, after an edit, and crate by crate.
     #[arg(long)]
     build: bool,
+    /// Measures the programs as they were built last.
+    #[arg(long)]
+    as_built: bool,
     /// Lists the scenarios and runs none.
     #[arg(long)]
     list: bool,
@@ -55,7 +58,10 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let chosen = chosen(&args.scenario)?;
     ensure!(passes(&mut command("scripts/svc/wrk.sh", ["need"]))?, "wrk is not installed; INSTALL=1 installs it");
     let present = present_programs()?;
-    let stage = Stage::build(&present)?;
+    if !args.as_built {
+        host::build(&present)?;
+    }
+    let stage = Stage::prepare(&present)?;
     let mut lines = Vec::new();
     for scenario in chosen {
         lines.extend(measure(scenario, args, &stage, &present)?);
@@ -97,13 +103,13 @@ fn measure(scenario: &Scenario, args: &Args, stage: &Stage, present: &BTreeSet<P
 }
 
 fn measure_once(run: &Run, seconds: u32, stage: &Stage) -> Result<Figures> {
-    let host = Host::start(stage, run)?;
+    let mut host = Host::start(stage, run)?;
     host.probe(&run.load)?;
     let flood = run.flood.as_ref().map(|load| wrk::start(&host, load, seconds + seconds.div_ceil(5) + 1)).transpose()?;
     if flood.is_some() {
         thread::sleep(Duration::from_millis(500)); // until the flood is there
     }
-    wrk::run(&host, &run.load, seconds.div_ceil(5))?.without_errors()?;
+    wrk::warm_up(&host, &run.load, seconds.div_ceil(5))?;
     let cpu_before = host.cpu()?;
     let answers = wrk::run(&host, &run.load, seconds)?.without_errors()?;
     let cpu = host.cpu()? - cpu_before;

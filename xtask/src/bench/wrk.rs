@@ -40,9 +40,17 @@ impl Answers {
     }
 }
 
+/// Loads the server for `seconds` before anything is measured.
+pub(crate) fn warm_up(host: &Host, load: &Load, seconds: u32) -> Result<()> {
+    understood(&process::output(wrk(host, load, seconds)?.env("BENCH_WARM_UP", "1"))?)?.without_errors().map(drop)
+}
+
 /// Loads the server for `seconds`.
 pub(crate) fn run(host: &Host, load: &Load, seconds: u32) -> Result<Answers> {
-    let printed = process::output(&mut wrk(host, load, seconds)?)?;
+    understood(&process::output(&mut wrk(host, load, seconds)?)?)
+}
+
+fn understood(printed: &str) -> Result<Answers> {
     let json =
         printed.lines().find_map(|line| line.strip_prefix("BENCH ")).with_context(|| format!("wrk printed no figures:\n{printed}"))?;
     serde_json::from_str(json).context("benches/wrk/report.lua has changed its shape")
