@@ -330,6 +330,14 @@ impl App {
         self.0.subscribers.get(key)
     }
 
+    /// The names of the events that a module watches, each once.
+    pub(crate) fn watched_events(&self) -> Vec<&'static str> {
+        let mut names: Vec<_> = self.0.plan.watchers.iter().map(|(_, name, _)| *name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     pub(crate) fn tell_watchers(&self, event: &StoredEvent) {
         for (_, name, watch) in &self.0.plan.watchers {
             if *name == event.name {

@@ -175,6 +175,7 @@ const MIGRATIONS: &[db::Migration] = db::migrations![
     (1, "platform", include_str!("../migrations/0001_platform.sql")),
     (2, "media", include_str!("../migrations/0002_media.sql")),
     (3, "media_keeps", include_str!("../migrations/0003_media_keeps.sql")),
+    (4, "event_names", include_str!("../migrations/0004_event_names.sql")),
 ];
 
 /// The address under which people reach a server with these settings, without a trailing slash.

@@ -1,6 +1,6 @@
 //! SQL of recorded events.
 
-use db::{Conn, Error, params};
+use db::{Conn, Error, Param, ToParam as _, params};
 
 use crate::actor::UserId;
 use crate::events::StoredEvent;
@@ -40,14 +40,30 @@ pub(crate) fn find(c: &mut Conn, id: Id<StoredEvent>) -> Result<Option<StoredEve
     Ok(row.map(StoredEvent::from))
 }
 
-/// Events in the order of their times, after this one.
-pub(crate) fn after(c: &mut Conn, (at, id): (Timestamp, Id<StoredEvent>), limit: u32) -> Result<Vec<StoredEvent>, Error> {
+/// Where an event stands among those of all nodes: when it happened, and which one it is.
+pub(crate) type Place = (Timestamp, Id<StoredEvent>);
+
+/// The events of these kinds in the order of their times, after this place.
+pub(crate) fn places_after(c: &mut Conn, names: &[&str], (at, id): Place, limit: u32) -> Result<Vec<Place>, Error> {
     let sql = format!(
-        "SELECT id, name, at, actor_id, request_id, data FROM platform_events \
-         WHERE at >= ? AND (at > ? OR id > ?) ORDER BY at, id LIMIT {limit}"
+        "SELECT at, id FROM platform_events WHERE name IN ({}) AND at >= ? AND (at > ? OR id > ?) ORDER BY at, id LIMIT {limit}",
+        list(names.len())
     );
-    let rows = c.all::<EventRow>(sql, params![at, at, id])?;
-    Ok(rows.into_iter().map(StoredEvent::from).collect())
+    let mut values: Vec<Param<'_>> = names.iter().map(|name| Param::Text(name)).collect();
+    values.extend_from_slice(params![at, at, id]);
+    c.all::<Place>(sql, &values)
+}
+
+/// The events of these ids, in the order of their times.
+pub(crate) fn find_many(c: &mut Conn, ids: &[Id<StoredEvent>]) -> Result<Vec<StoredEvent>, Error> {
+    let sql =
+        format!("SELECT id, name, at, actor_id, request_id, data FROM platform_events WHERE id IN ({}) ORDER BY at, id", list(ids.len()));
+    let values: Vec<Param<'_>> = ids.iter().map(|id| id.to_param()).collect();
+    Ok(c.all::<EventRow>(sql, &values)?.into_iter().map(StoredEvent::from).collect())
+}
+
+fn list(count: usize) -> String {
+    vec!["?"; count].join(", ")
 }
 
 /// Forgets events older than `before`.
