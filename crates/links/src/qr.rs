@@ -36,7 +36,7 @@ pub(crate) fn operations() -> [Operation; 2] {
         Operation::get("/api/v1/links/{link_id}/qr.png", "getLinkQrPng", png)
             .tag("Links")
             .summary("Get the QR code of a link as PNG")
-            .describe("At most as large as size, which it reaches up to a module: every module is a whole number of pixels.")
+            .describe("As large as size, up to a module: every module is a whole number of pixels, and at least one.")
             .raises(&[&QR_CONTRAST])
             .authenticated(),
     ]
@@ -266,6 +266,98 @@ mod tests {
             let wanted = if *is_dark { STYLE.color } else { STYLE.background };
             assert_eq!(png.get_pixel(x as u32, y as u32).0, wanted, "{x} {y}");
         }
+    }
+
+    /// A picture as whoever reads it sees it: a code on paper of its own background.
+    struct Picture {
+        side: usize,
+        pixels: Vec<Rgb>,
+        paper: Rgb,
+    }
+
+    impl Picture {
+        fn of_png(png: &[u8], paper: Rgb) -> Picture {
+            let image = image::load_from_memory(png).unwrap().to_rgb8();
+            assert_eq!(image.width(), image.height());
+            Picture { side: image.width() as usize, pixels: image.pixels().map(|pixel| pixel.0).collect(), paper }
+        }
+
+        /// Draws the one rectangle and the one path of rectangles that our SVG has, each module as so many pixels.
+        fn of_svg(svg: &str, scale: usize) -> Picture {
+            let after = |text: &str| svg.split(text).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect::<Vec<_>>();
+            let colors: Vec<Rgb> = after("fill=\"").iter().map(|fill| color("color", fill.strip_prefix('#').unwrap()).unwrap()).collect();
+            let [background, dark] = colors[..] else { panic!("two colours: {svg}") };
+            let whole: usize = after("viewBox=\"0 0 ")[0].split(' ').next().unwrap().parse().unwrap();
+            let side = whole * scale;
+            let mut pixels = vec![background; side * side];
+            for run in after(" d=\"")[0].split('M').skip(1) {
+                let numbers: Vec<usize> = run.split(|c: char| !c.is_ascii_digit()).filter_map(|text| text.parse().ok()).collect();
+                let [x, y, width, height, back] = numbers[..] else { panic!("{run}") };
+                assert_eq!((height, back), (1, width), "{run}");
+                for row in y * scale..(y + 1) * scale {
+                    pixels[row * side + x * scale..row * side + (x + width) * scale].fill(dark);
+                }
+            }
+            Picture { side, pixels, paper: background }
+        }
+
+        /// What a reader that knows nothing of us reads; each pixel is shown so many times larger.
+        fn read(&self, zoom: usize, border: usize) -> String {
+            let side = (self.side + 2 * border) * zoom;
+            let grey = |x: usize, y: usize| {
+                let (x, y) = ((x / zoom).wrapping_sub(border), (y / zoom).wrapping_sub(border));
+                let [red, green, blue] =
+                    if x < self.side && y < self.side { self.pixels[y * self.side + x] } else { self.paper }.map(u32::from);
+                u8::try_from((299 * red + 587 * green + 114 * blue) / 1_000).unwrap()
+            };
+            let mut seen = rqrr::PreparedImage::prepare_from_greyscale(side, side, grey);
+            let grids = seen.detect_grids();
+            assert_eq!(grids.len(), 1, "one code");
+            grids[0].decode().unwrap().1
+        }
+    }
+
+    /// The address of a slug of so many characters of many scripts.
+    fn address(random: &kernel::Random, length: usize) -> String {
+        let letters: Vec<char> = "abcdefghijklmnopqrstuvwxyzABCXYZ0123456789-_.~/äßéЖ漢🙂".chars().collect();
+        let mut url = url::Url::parse("https://go.example.com/").unwrap();
+        let slug: String = (0..length).map(|_| letters[random.below(letters.len() as u32) as usize]).collect();
+        url.set_path(&slug);
+        format!("{url}?qr")
+    }
+
+    #[test]
+    fn inv_l26_five_hundred_codes_are_read_back_by_a_reader_that_is_not_ours() {
+        let random = kernel::Random::seeded(26);
+        let sizes = [64, 65, 80, 99, 128, 150, 200, 256];
+        let (mut svgs, mut pngs, mut versions) = (0, 0, std::collections::BTreeSet::new());
+        for case in 0..512_u32 {
+            let level = [Level::L, Level::M, Level::Q, Level::H][case as usize % 4];
+            let text = address(&random, 1 + random.below(if case % 16 == 0 { 120 } else { 30 }) as usize);
+            let size = if case == 256 { 1_024 } else { sizes[random.below(8) as usize] };
+            let style = loop {
+                let hex = || Some(format!("{:06x}", random.below(1 << 24)));
+                let style =
+                    LinkQrStyle { size: Some(size), margin: Some(random.below(17)), level: Some(level), color: hex(), background: hex() };
+                if let Ok(style) = style.checked() {
+                    break style;
+                }
+            };
+            let matrix = Matrix::of(&text, level).unwrap();
+            versions.insert(matrix.width);
+            if case % 2 == 0 {
+                let png = Picture::of_png(&png_of(&matrix, style).unwrap(), style.background);
+                let scale = png.side / (matrix.width + 2 * style.margin as usize);
+                assert!(png.side <= size as usize || scale == 1, "{} of {size}", png.side);
+                assert_eq!(png.read(3_usize.div_ceil(scale), 4 * scale), text, "PNG {case}: {style:?}");
+                pngs += 1;
+            } else {
+                let svg = svg_of(&matrix, style);
+                assert_eq!(Picture::of_svg(&svg, 3).read(1, 12), text, "SVG {case}: {style:?}");
+                svgs += 1;
+            }
+        }
+        assert!(svgs + pngs >= 500 && versions.len() >= 8, "{svgs} {pngs} {versions:?}");
     }
 
     #[test]

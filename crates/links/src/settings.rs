@@ -58,7 +58,7 @@ kernel::settings! {
     pub(crate) struct ClickSettings in "links.clicks" {
         /// "journal": a crash loses at most fsync of clicks. "strict": none, but redirects wait for the disk.
         pub durability: ClickDurability = ClickDurability::Journal,
-        /// How long clicks may wait in memory before they are on disk; at most 1 second.
+        /// How long clicks may wait in memory, which a crash empties, before they are in a file; at most 1 second.
         pub fsync: Span = Span::millis(50),
         /// How often the clicks on disk are added to the statistics.
         pub flush: Span = Span::secs(10),
@@ -66,7 +66,7 @@ kernel::settings! {
         pub raw_days: u32 = 90,
         /// Single clicks stored in a second; beyond, they are counted in the statistics only.
         pub detail_per_second: u32 = 10_000,
-        /// The most bytes of clicks that wait on disk; beyond, they are counted without detail.
+        /// The most bytes of clicks that wait on disk for the database; beyond, they are counted without detail, beyond twice as much not at all.
         pub journal_max: ByteSize = ByteSize::mib(512),
         /// Whether Sec-GPC and DNT are honoured: such clicks are counted, not described.
         pub honour_gpc: bool = true,

@@ -84,6 +84,10 @@ impl Memory {
 pub(crate) struct Permalinks;
 
 impl Fallback for Permalinks {
+    fn route(&self) -> &'static str {
+        "/{permalink}"
+    }
+
     fn answer(&self, app: App, request: Request) -> BoxFuture<'static, Result<Response, Request>> {
         Box::pin(async move {
             if !matches!(*request.method(), Method::GET | Method::HEAD) {

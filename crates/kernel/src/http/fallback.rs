@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 
 use crate::app::App;
 use crate::error::NOT_FOUND;
+use crate::http::guard::Route;
 
 /// Answers paths outside `/api` that no route takes; the first of an app's fallbacks that knows the path wins.
 ///
@@ -16,6 +17,11 @@ use crate::error::NOT_FOUND;
 pub trait Fallback: Send + Sync + 'static {
     /// The answer, or the request itself when the path means nothing here.
     fn answer(&self, app: App, request: Request) -> BoxFuture<'static, Result<Response, Request>>;
+
+    /// What metrics and logs call its answers: one template for all paths, since visitors make up the paths themselves.
+    fn route(&self) -> &'static str {
+        "/{path}"
+    }
 }
 
 /// Asks the fallbacks one after the other.
@@ -23,7 +29,10 @@ pub(crate) async fn ask(app: App, fallbacks: Arc<[Arc<dyn Fallback>]>, mut reque
     if !request.uri().path().starts_with("/api/") {
         for fallback in fallbacks.iter() {
             match fallback.answer(app.clone(), request).await {
-                Ok(response) => return response,
+                Ok(mut response) => {
+                    response.extensions_mut().insert(Route(fallback.route()));
+                    return response;
+                }
                 Err(unanswered) => request = unanswered,
             }
         }

@@ -402,9 +402,50 @@ pub fn classify(user_agent: &str) -> Agent {
     Agent { class: class(&agent), device: device(&agent), browser: first(BROWSERS, &agent), os: first(SYSTEMS, &agent) }
 }
 
+/// What a classified `User-Agent` begins with; no header can.
+const ENCODED: char = '\u{1}';
+
+impl Agent {
+    /// What is told of it as a text that takes the place of the `User-Agent`; [`recognise`] reads it.
+    pub(crate) fn encoded(self) -> String {
+        format!("{ENCODED}{}\n{}\n{}\n{}", self.class.as_str(), self.device, self.browser, self.os)
+    }
+
+    fn decoded(text: &str) -> Option<Agent> {
+        let mut parts = text.strip_prefix(ENCODED)?.split('\n');
+        let class = CLASSES.into_iter().find(|class| Some(class.as_str()) == parts.clone().next())?;
+        parts.next();
+        let name = |known: &[&'static str], part: Option<&str>| known.iter().find(|name| Some(**name) == part).copied().unwrap_or("other");
+        let names = |table: &[(&str, &'static str)]| table.iter().map(|(_, name)| *name).collect::<Vec<_>>();
+        let device = name(&DEVICES, parts.next());
+        let browser = name(&names(BROWSERS), parts.next());
+        Some(Agent { class, device, browser, os: name(&names(SYSTEMS), parts.next()) })
+    }
+}
+
+const CLASSES: [Class; 4] = [Class::Human, Class::Bot, Class::Preview, Class::Monitor];
+const DEVICES: [&str; 3] = ["desktop", "mobile", "tablet"];
+
+/// The same as [`classify`], also of what is left of a `User-Agent` that was classified before.
+pub(crate) fn recognise(user_agent: &str) -> Agent {
+    Agent::decoded(user_agent).unwrap_or_else(|| classify(user_agent))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn inv_l12_what_is_left_of_an_agent_says_the_same() {
+        let tokens = PREVIEWS.iter().chain(MONITORS).chain(BOTS).copied().chain(BROWSERS.iter().chain(SYSTEMS).map(|(token, _)| *token));
+        for text in tokens.map(|token| format!("Mozilla/5.0 ({token}; mobile) canary")).chain([String::new()]) {
+            let agent = classify(&text);
+            let left = agent.encoded();
+            assert_eq!((recognise(&text), recognise(&left)), (agent, agent), "{text}");
+            assert!(!left.contains("canary") && !left.contains("Mozilla"), "{left}");
+            assert_eq!(recognise(&left).encoded(), left);
+        }
+    }
 
     #[test]
     fn browsers_are_people_and_told_apart() {

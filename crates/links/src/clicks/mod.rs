@@ -57,5 +57,6 @@ pub(crate) fn journal_settings(
         fsync: *clicks.fsync,
         is_strict: clicks.durability == crate::settings::ClickDurability::Strict,
         max_bytes: clicks.journal_max.bytes(),
+        sync: std::fs::File::sync_data,
     }
 }

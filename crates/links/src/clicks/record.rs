@@ -3,6 +3,7 @@
 use kernel::{Id, Timestamp};
 use uuid::Uuid;
 
+use crate::clicks::agents;
 use crate::links::Link;
 
 /// What a redirect knows about a click.
@@ -69,6 +70,9 @@ pub(crate) struct Click<'a> {
     pub(crate) query: &'a str,
 }
 
+/// The parameters of a query that are counted.
+pub(crate) const CAMPAIGN: [&str; 3] = ["utm_source", "utm_medium", "utm_campaign"];
+
 const CLICK: u8 = 1;
 const COUNT: u8 = 2;
 /// Length, kind, time, link, flags: what every click has.
@@ -93,23 +97,55 @@ impl Visit<'_> {
     /// The number of bytes of its record, at most.
     pub(crate) const MAX_BYTES: usize = HEAD_BYTES + 8 + MAX_AGENT + MAX_REFERRER + MAX_LANGUAGE + MAX_QUERY;
 
+    /// Appends the record.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let click = Click {
+            at: self.at.as_millis(),
+            link: self.link,
+            flags: self.flags,
+            user_agent: self.user_agent,
+            referrer: host_of(self.referrer),
+            language: self.language,
+            query: self.query,
+        };
+        click.write(out);
+    }
+}
+
+impl Click<'_> {
     /// Appends the record: its length first, so that a reader can step over it.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let texts = [
             cut(self.user_agent, MAX_AGENT),
-            cut(host_of(self.referrer), MAX_REFERRER),
+            cut(self.referrer, MAX_REFERRER),
             cut(self.language, MAX_LANGUAGE),
             cut(self.query, MAX_QUERY),
         ];
         let length = HEAD_BYTES + texts.iter().map(|text| 2 + text.len()).sum::<usize>();
         out.extend_from_slice(&(length as u16).to_le_bytes());
         out.push(CLICK);
-        out.extend_from_slice(&self.at.as_millis().to_le_bytes());
+        out.extend_from_slice(&self.at.to_le_bytes());
         out.extend_from_slice(self.link.uuid().as_bytes());
         out.push(self.flags.0);
         for text in texts {
             out.extend_from_slice(&(text.len() as u16).to_le_bytes());
             out.extend_from_slice(text.as_bytes());
+        }
+    }
+}
+
+impl Record<'_> {
+    /// Appends the same record with no more of its visitor than the statistics keep (INV-L12).
+    pub(crate) fn write_redacted(&self, out: &mut Vec<u8>) {
+        match *self {
+            Record::Count { link, hour, is_human, clicks, last_at } => write_count(out, link, hour, is_human, clicks, last_at),
+            Record::Click(click) => {
+                let user_agent = agents::recognise(click.user_agent).encoded();
+                let is_campaign =
+                    |pair: &&str| url::form_urlencoded::parse(pair.as_bytes()).next().is_some_and(|(name, _)| CAMPAIGN.contains(&&*name));
+                let query = click.query.split('&').filter(is_campaign).collect::<Vec<_>>().join("&");
+                Click { user_agent: &user_agent, query: &query, ..click }.write(out);
+            }
         }
     }
 }

@@ -56,6 +56,12 @@ pub(crate) struct HourKey {
     pub(crate) value: String,
 }
 
+/// Makes whoever begins sums of this link wait for each other.
+pub(crate) fn lock_link(tx: &mut db::Tx<'_>, link: Id<Link>) -> Result<(), Error> {
+    tx.opt::<i64>("SELECT version FROM links_links WHERE id = ? {for_update}", params![link])?;
+    Ok(())
+}
+
 /// How many values a dimension of a link has in a day.
 pub(crate) fn count_values(c: &mut Conn, link: Id<Link>, dimension: &str, from: i64, until: i64) -> Result<i64, Error> {
     c.one(

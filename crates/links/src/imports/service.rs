@@ -169,12 +169,15 @@ pub(crate) async fn carry_out(ctx: &Ctx, id: Id<Import>) -> Result<Import> {
         let reports = if import.is_dry_run { Some(rehearse(ctx, &import, rows.clone()).await?) } else { None };
         let context = ctx.clone();
         ctx.write(move |tx| {
+            // Somebody else carries out the same import, such as the command line and its job: we look again at what is left.
+            if store::position_locked(tx, id)? != Some(import.position) {
+                return Ok(());
+            }
             let done = match &reports {
                 Some(reports) => reports.clone(),
                 None => rows.iter().map(|row| carry_out_row(tx, &context, &import, row)).collect::<Result<_>>()?,
             };
-            // Somebody else carries out the same import: what we wrote is undone.
-            if store::advance(tx, &import, &done, last)? { Ok(()) } else { Err(db::Error::Serialization.into()) }
+            Ok(store::advance(tx, &import, &done, last)?)
         })
         .await?;
     }
@@ -233,7 +236,8 @@ fn carry_out_row(tx: &mut Tx<'_, '_>, ctx: &Ctx, import: &Import, (line, data): 
     let outcome = put(tx, ctx, import, &wanted, &domain);
     match outcome {
         Ok((outcome, code, link)) => {
-            if let Some(id) = link {
+            // A new link has been named before it was made.
+            if let Some(id) = link.filter(|_| outcome != "created") {
                 store::put_ref(tx, import.owner, &import.source, &wanted.foreign_id, id)?;
             }
             Ok(report(outcome, code, code.map(|_| "/slug"), link))
@@ -260,9 +264,23 @@ fn is_refusal(error: &Error) -> bool {
 
 type Put = (&'static str, Option<&'static str>, Option<Id<link::Link>>);
 
+/// How often a row is looked at again because somebody else took its slug or its name between the look and the insert.
+const LOOKS: usize = 3;
+
 fn put(tx: &mut Tx<'_, '_>, ctx: &Ctx, import: &Import, wanted: &Wanted, domain: &Domain) -> Result<Put> {
-    let known = match store::find_ref(tx, import.owner, &import.source, &wanted.foreign_id)? {
-        Some(id) => link::store::find(tx, id)?,
+    for _ in 0..LOOKS {
+        if let Some(put) = put_once(tx, ctx, import, wanted, domain)? {
+            return Ok(put);
+        }
+    }
+    Err(SLUG_TAKEN.on("/slug"))
+}
+
+/// What became of the row; none when what was seen was no longer true.
+fn put_once(tx: &mut Tx<'_, '_>, ctx: &Ctx, import: &Import, wanted: &Wanted, domain: &Domain) -> Result<Option<Put>> {
+    let named = store::find_ref(tx, import.owner, &import.source, &wanted.foreign_id)?;
+    let known = match named {
+        Some(id) => link::store::find_locked(tx, id)?,
         None => None,
     };
     let holder = match &wanted.draft.slug {
@@ -270,18 +288,21 @@ fn put(tx: &mut Tx<'_, '_>, ctx: &Ctx, import: &Import, wanted: &Wanted, domain:
         _ => None,
     };
     match (known, holder, import.on_conflict) {
-        (Some(known), _, OnConflict::Update) => update(tx, ctx, known, wanted),
-        (Some(known), ..) => Ok(("skipped", None, Some(known.id))),
+        (Some(known), _, OnConflict::Update) => update(tx, ctx, known, wanted).map(Some),
+        (Some(known), ..) => Ok(Some(("skipped", None, Some(known.id)))),
         (None, Some(holder), OnConflict::Update) if holder.owner == import.owner && holder.deleted_at.is_none() => {
-            update(tx, ctx, holder, wanted)
+            match link::store::find_locked(tx, holder.id)?.filter(|locked| locked.slug_key == holder.slug_key) {
+                Some(holder) => update(tx, ctx, holder, wanted).map(Some),
+                None => Ok(None),
+            }
         }
         (None, Some(_), OnConflict::Update) => Err(SLUG_TAKEN.on("/slug")),
-        (None, Some(_), OnConflict::Skip) => Ok(("skipped", Some(SLUG_TAKEN.code), None)),
+        (None, Some(_), OnConflict::Skip) => Ok(Some(("skipped", Some(SLUG_TAKEN.code), None))),
         (None, Some(_), OnConflict::Rename) => {
             let slug = free_slug(tx, domain, wanted)?;
-            make(tx, ctx, import, &Wanted { draft: link::Draft { slug, ..wanted.draft.clone() }, ..wanted.clone() })
+            make(tx, ctx, import, &Wanted { draft: link::Draft { slug, ..wanted.draft.clone() }, ..wanted.clone() }, named)
         }
-        (None, None, _) => make(tx, ctx, import, wanted),
+        (None, None, _) => make(tx, ctx, import, wanted, named),
     }
 }
 
@@ -299,16 +320,27 @@ fn update(tx: &mut Tx<'_, '_>, ctx: &Ctx, link: link::LinkRecord, wanted: &Wante
     Ok(("updated", None, Some(id)))
 }
 
-fn make(tx: &mut Tx<'_, '_>, ctx: &Ctx, import: &Import, wanted: &Wanted) -> Result<Put> {
+/// Makes the link of a row, which was named `before` until now; none when another import or another writer was faster.
+fn make(tx: &mut Tx<'_, '_>, ctx: &Ctx, import: &Import, wanted: &Wanted, before: Option<Id<link::Link>>) -> Result<Option<Put>> {
     let creation = Creation::new(ctx, import.owner, wanted.draft.clone(), Options::default())?;
-    let (made, _) = links::create_in(tx, ctx, &creation)?;
+    let (name, id) = ((import.owner, import.source.as_str(), wanted.foreign_id.as_str()), creation.id());
+    // The name first: of two imports of one file, the second waits here, and then finds what the first has made.
+    if !store::claim_ref(tx, name, before, id)? {
+        return Ok(None);
+    }
+    let link = match links::create_in(tx, ctx, &creation) {
+        Ok((made, _)) => made.link,
+        Err(error) if is_refusal(&error) => {
+            store::drop_ref(tx, name, id)?;
+            return if error.is(&SLUG_TAKEN) { Ok(None) } else { Err(error) };
+        }
+        Err(error) => return Err(error),
+    };
     if wanted.is_disabled {
-        let link = made.link;
         link::store::set_status(tx, &link, LinkStatus::Disabled, ctx.now())?;
         tx.record(&LinkDisabled { link_id: link.id.uuid(), version: link.version + 1, domain_id: link.domain_id.uuid(), slug: link.slug })?;
-        return Ok(("created", None, Some(link.id)));
     }
-    Ok(("created", None, Some(made.link.id)))
+    Ok(Some(("created", None, Some(id))))
 }
 
 /// The slug with a number behind it that nobody has; a random one when all of them are taken.

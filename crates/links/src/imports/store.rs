@@ -98,20 +98,22 @@ pub(crate) fn next_rows(c: &mut Conn, id: Id<Import>, limit: u32) -> Result<Vec<
     c.all(format!("SELECT line, data FROM links_import_rows WHERE import_id = ? ORDER BY line LIMIT {limit}"), params![id])
 }
 
-/// Notes what came of these rows, and forgets them; false when another run has done it.
-pub(crate) fn advance(tx: &mut db::Tx<'_>, import: &Import, reports: &[Report], last_line: i64) -> Result<bool, Error> {
+/// How far an import came, locked until the transaction ends.
+pub(crate) fn position_locked(tx: &mut db::Tx<'_>, id: Id<Import>) -> Result<Option<i64>, Error> {
+    tx.opt("SELECT position FROM links_imports WHERE id = ? {for_update}", params![id])
+}
+
+/// Notes what came of these rows, and forgets them; whoever does it holds the lock of [`position_locked`].
+pub(crate) fn advance(tx: &mut db::Tx<'_>, import: &Import, reports: &[Report], last_line: i64) -> Result<(), Error> {
     let count = |outcome: &str| i64::try_from(reports.iter().filter(|report| report.outcome == outcome).count()).unwrap_or(0);
-    let changed = tx.execute(
+    tx.execute(
         "UPDATE links_imports SET position = ?, created_count = created_count + ?, updated_count = updated_count + ?, \
-         skipped_count = skipped_count + ?, failed_count = failed_count + ? WHERE id = ? AND position = ?",
-        params![last_line, count("created"), count("updated"), count("skipped"), count("failed"), import.id, import.position],
+         skipped_count = skipped_count + ?, failed_count = failed_count + ? WHERE id = ?",
+        params![last_line, count("created"), count("updated"), count("skipped"), count("failed"), import.id],
     )?;
-    if changed != 1 {
-        return Ok(false);
-    }
     insert_reports(tx, import.id, reports)?;
     tx.execute("DELETE FROM links_import_rows WHERE import_id = ? AND line <= ?", params![import.id, last_line])?;
-    Ok(true)
+    Ok(())
 }
 
 /// Keeps what did not go as wished; rows that became links need no words.
@@ -165,6 +167,35 @@ pub(crate) fn find_ref(c: &mut Conn, owner: UserId, source: &str, foreign_id: &s
         params![owner, source, foreign_id],
     )?;
     Ok(row.map(|(id,)| id))
+}
+
+/// Says which link a foreign one becomes; false when another import has said so meanwhile. `before` is what it was until now.
+pub(crate) fn claim_ref(
+    tx: &mut db::Tx<'_>,
+    (owner, source, foreign_id): (UserId, &str, &str),
+    before: Option<Id<Link>>,
+    link: Id<Link>,
+) -> Result<bool, Error> {
+    let Some(before) = before else {
+        return tx.insert_ignore(
+            "INSERT INTO links_import_refs (owner_user_id, source, foreign_id, link_id) VALUES (?, ?, ?, ?)",
+            params![owner, source, foreign_id, link],
+        );
+    };
+    let changed = tx.execute(
+        "UPDATE links_import_refs SET link_id = ? WHERE owner_user_id = ? AND source = ? AND foreign_id = ? AND link_id = ?",
+        params![link, owner, source, foreign_id, before],
+    )?;
+    Ok(changed == 1)
+}
+
+/// Takes back what [`claim_ref`] said.
+pub(crate) fn drop_ref(tx: &mut db::Tx<'_>, (owner, source, foreign_id): (UserId, &str, &str), link: Id<Link>) -> Result<(), Error> {
+    tx.execute(
+        "DELETE FROM links_import_refs WHERE owner_user_id = ? AND source = ? AND foreign_id = ? AND link_id = ?",
+        params![owner, source, foreign_id, link],
+    )?;
+    Ok(())
 }
 
 pub(crate) fn put_ref(tx: &mut db::Tx<'_>, owner: UserId, source: &str, foreign_id: &str, link: Id<Link>) -> Result<(), Error> {

@@ -56,6 +56,11 @@ impl Creation {
         let id = ctx.new_id();
         Ok(Creation { id, owner, domain, draft, password_phc: None, options, tries })
     }
+
+    /// The id that the link will have.
+    pub(crate) fn id(&self) -> Id<Link> {
+        self.id
+    }
 }
 
 /// Makes a link, or finds the one that is there, as the caller wishes.
@@ -167,7 +172,7 @@ fn vacate(tx: &mut Tx<'_, '_>, ctx: &Ctx, new: &Creation, slug: &Slug) -> Result
     if holder.owner != new.owner && !ctx.actor.may(&UPDATE_ANY_LINK) {
         return Ok(());
     }
-    if store::vacate(tx, holder.id, ctx.now())? && holder.deleted_at.is_none() {
+    if store::vacate(tx, &holder, ctx.now())? && holder.deleted_at.is_none() {
         tx.record(&LinkDeleted {
             link_id: holder.id.uuid(),
             version: holder.version + 1,

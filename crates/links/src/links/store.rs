@@ -253,14 +253,14 @@ pub(crate) fn find_by_url(c: &mut Conn, domain: Id<Domain>, owner: UserId, url_h
     Ok(row.map(LinkRecord::from))
 }
 
-/// Takes the slug away from a link that is deleted or past its end; false when it is neither.
-pub(crate) fn vacate(tx: &mut db::Tx<'_>, id: Id<Link>, now: Timestamp) -> Result<bool, Error> {
+/// Takes the slug away from a link that is deleted or past its end; false when it is neither, or was changed since it was read.
+pub(crate) fn vacate(tx: &mut db::Tx<'_>, link: &LinkRecord, now: Timestamp) -> Result<bool, Error> {
     // A blank cannot occur in a slug, and the id makes it unique.
-    let vacated = format!(" {id}");
+    let vacated = format!(" {}", link.id);
     let changed = tx.execute(
         "UPDATE links_links SET slug_key = ?, deleted_at = COALESCE(deleted_at, ?), dedupe_key = NULL, external_id = NULL, version = version + 1 \
-         WHERE id = ? AND (deleted_at IS NOT NULL OR expires_at <= ?)",
-        params![vacated, now, id, now],
+         WHERE id = ? AND version = ? AND (deleted_at IS NOT NULL OR expires_at <= ?)",
+        params![vacated, now, link.id, link.version, now],
     )?;
     Ok(changed == 1)
 }

@@ -16,6 +16,7 @@ use quick_cache::sync::Cache;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::links::{Link, LinkRecord, LinkStatus};
+use crate::slugs;
 use crate::targets::ForwardQuery;
 
 /// Counters of changes; keys share one by their hash, so that making links does not stop others from being kept.
@@ -124,6 +125,14 @@ impl LinkCache {
             }
             _ => Known::Unknown,
         }
+    }
+
+    /// Whether the key or one of its beginnings led somewhere when it was last looked up, however long ago.
+    pub(crate) fn was_link(&self, key: &str) -> bool {
+        slugs::candidates(key).any(|candidate| {
+            let live = self.entries.peek(candidate).and_then(|entry| entry.live);
+            live.is_some_and(|live| candidate == key || live.forward_path)
+        })
     }
 
     fn place(&self, key: &str) -> usize {

@@ -102,6 +102,10 @@ impl Fallback for Redirector {
     fn answer(&self, app: App, request: Request) -> BoxFuture<'static, Result<Response, Request>> {
         Box::pin(redirect(app, request))
     }
+
+    fn route(&self) -> &'static str {
+        "/{slug}"
+    }
 }
 
 /// A link that answers a path, and what of the path is left over.
@@ -117,45 +121,104 @@ async fn redirect(app: App, request: Request) -> Result<Response, Request> {
     }
     let now = app.clock().now();
     let (parts, body) = request.into_parts();
+    let guesses = Guesses::of(&app, &parts, now);
     let found = match app.state::<Domains>().default_domain() {
-        Ok(domain) => find(&app, redirects, domain, parts.uri.path(), now).await,
+        Ok(domain) => find(&app, redirects, domain, parts.uri.path(), guesses).await,
         Err(error) => Err(error),
     };
-    let outcome = match found {
-        Ok(Found::Link(matched)) => return follow(&app, redirects, matched, parts, body, now).await,
-        Ok(Found::Foreign) => None,
-        Ok(Found::Nothing) => nothing(&app, &parts, now),
-        Err(error) => Some(failed(error)),
-    };
-    outcome.ok_or_else(|| Request::from_parts(parts, body))
+    match found {
+        Ok(Some(matched)) => follow(&app, redirects, matched, parts, body, guesses).await,
+        Ok(None) => Err(Request::from_parts(parts, body)),
+        Err(error) => Ok(failed(error)),
+    }
 }
 
+/// How often the network of a visitor may still ask for what is no link (INV-L16).
+#[derive(Clone, Copy)]
+struct Guesses<'a> {
+    app: &'a App,
+    address: Option<IpAddr>,
+    now: Timestamp,
+}
+
+impl<'a> Guesses<'a> {
+    fn of(app: &'a App, parts: &Parts, now: Timestamp) -> Guesses<'a> {
+        Guesses { app, address: parts.extensions.get::<Arc<RequestInfo>>().map(|info| info.client_address), now }
+    }
+
+    /// Whose uses are counted; none where nothing is limited.
+    fn key(self) -> Option<u64> {
+        let address = self.address.filter(|_| self.app.settings::<LimitSettings>().enabled)?;
+        Some(self.app.limiter().key(&network_of(address)))
+    }
+
+    /// Counts one more; refused when that is too many.
+    fn count(self) -> Result<()> {
+        let Some(key) = self.key() else { return Ok(()) };
+        let decision = self.app.limiter().check(&UNKNOWN_PATHS, key, self.now);
+        if decision.allowed {
+            return Ok(());
+        }
+        let policies = serde_json::json!([UNKNOWN_PATHS.name]);
+        Err(RATE_LIMITED.error().retry_after(decision.retry_after_secs).with_member("violated_policies", policies))
+    }
+
+    /// Takes one back, because it was a link.
+    fn give_back(self) {
+        if let Some(key) = self.key() {
+            self.app.limiter().give_back(&UNKNOWN_PATHS, key);
+        }
+    }
+}
+
+/// What memory knows about a path.
 enum Found {
     Link(Match),
-    /// A path of the server's own that no route takes.
-    Foreign,
     Nothing,
 }
 
-/// The link of a path: from memory, else from one indexed read.
-async fn find(app: &App, redirects: &Redirects, domain: &Domain, path: &str, now: Timestamp) -> Result<Found> {
-    let Some(key) = slugs::key_of_path(path, domain.is_case_sensitive) else { return Ok(Found::Nothing) };
-    match redirects.cache.get(&key, now) {
-        Known::Live(live) => return Ok(Found::Link(Match { live, extra: None })),
-        Known::Nothing if !key.contains('/') => return Ok(Found::Nothing),
+impl Found {
+    /// What there is, where nothing counts as a guess.
+    fn or_guess(self, guesses: Guesses<'_>) -> Result<Option<Match>> {
+        match self {
+            Found::Link(matched) => Ok(Some(matched)),
+            Found::Nothing => guesses.count().map(|()| None),
+        }
+    }
+}
+
+/// The link of a path: from memory, else from one indexed read, which a network that only guesses does not get (INV-L16).
+async fn find(app: &App, redirects: &Redirects, domain: &Domain, path: &str, guesses: Guesses<'_>) -> Result<Option<Match>> {
+    let Some(key) = slugs::key_of_path(path, domain.is_case_sensitive) else { return Found::Nothing.or_guess(guesses) };
+    match redirects.cache.get(&key, guesses.now) {
+        Known::Live(live) => return Ok(Some(Match { live, extra: None })),
+        Known::Nothing if !key.contains('/') => return Found::Nothing.or_guess(guesses),
         Known::Nothing | Known::Unknown => {}
     }
+    // A path of the server's own that no route takes is nobody's guess at a link.
     if redirects.is_reserved(app, key.split('/').next().unwrap_or_default()) {
-        return Ok(Found::Foreign);
+        return Ok(None);
     }
-    if let Some(found) = remembered(redirects, &key, now) {
-        return Ok(found);
+    if let Some(found) = remembered(redirects, &key, guesses.now) {
+        return found.or_guess(guesses);
     }
     let _flight = redirects.cache.flight(&key).await;
-    if let Some(found) = remembered(redirects, &key, now) {
-        return Ok(found);
+    if let Some(found) = remembered(redirects, &key, guesses.now) {
+        return found.or_guess(guesses);
     }
-    look_up(app, redirects, domain, &key, app.clock().now()).await
+    // Who follows a link again is not guessing, however many others of the same network are.
+    let was_link = redirects.cache.was_link(&key);
+    if !was_link {
+        // Before the read, so that of many guesses at once no more are read than may be; given back when it was none.
+        guesses.count()?;
+    }
+    let found = look_up(app, redirects, domain, &key, app.clock().now()).await;
+    match (&found, was_link) {
+        (Ok(None), true) => guesses.count()?,
+        (Ok(Some(_)) | Err(_), false) => guesses.give_back(),
+        (Ok(None), false) | (Ok(Some(_)) | Err(_), true) => {}
+    }
+    found
 }
 
 /// The answer, if memory knows about the key and its beginnings.
@@ -175,35 +238,23 @@ fn rest(key: &str, candidate: &str) -> String {
     key[candidate.len()..].trim_start_matches('/').to_owned()
 }
 
-async fn look_up(app: &App, redirects: &Redirects, domain: &Domain, key: &str, asked_at: Timestamp) -> Result<Found> {
+async fn look_up(app: &App, redirects: &Redirects, domain: &Domain, key: &str, asked_at: Timestamp) -> Result<Option<Match>> {
     let keys: Vec<String> = slugs::candidates(key).map(str::to_owned).collect();
     let generations: Vec<u64> = keys.iter().map(|key| redirects.cache.generation(key)).collect();
     let (id, wanted) = (domain.id, keys.clone());
     let links = app.db().read(move |c| Ok::<_, Error>(store::by_keys(c, id, &wanted)?)).await?;
-    let mut found = Found::Nothing;
+    let mut found = None;
     for (candidate, generation) in keys.iter().zip(generations) {
         let live = links.iter().find(|link| link.slug_key == *candidate).and_then(Live::of).map(Arc::new);
         redirects.cache.store(candidate, generation, live.clone(), asked_at);
-        if let (Found::Nothing, Some(live)) = (&found, live)
+        if let (None, Some(live)) = (&found, live)
             && (candidate == key || live.forward_path)
         {
             let extra = (candidate != key).then(|| rest(key, candidate));
-            found = Found::Link(Match { live, extra });
+            found = Some(Match { live, extra });
         }
     }
     Ok(found)
-}
-
-/// A path without a link: an answer when one network asks for too many of them, else somebody else may know it (INV-L16).
-fn nothing(app: &App, parts: &Parts, now: Timestamp) -> Option<Response> {
-    let info = parts.extensions.get::<Arc<RequestInfo>>().filter(|_| app.settings::<LimitSettings>().enabled)?;
-    let key = app.limiter().key(&network_of(info.client_address));
-    let decision = app.limiter().check(&UNKNOWN_PATHS, key, now);
-    if decision.allowed {
-        return None;
-    }
-    let policies = serde_json::json!([UNKNOWN_PATHS.name]);
-    Some(RATE_LIMITED.error().retry_after(decision.retry_after_secs).with_member("violated_policies", policies).into_response())
 }
 
 /// The network that shares limits: /24 of IPv4, /48 of IPv6.
@@ -216,14 +267,26 @@ fn network_of(address: IpAddr) -> u128 {
 
 /// Statuses of redirects are a closed set, so that what goes wrong behind them is 503 (links.md §3).
 fn failed(error: Error) -> Response {
-    let error = if error.is(&UNAVAILABLE) { error } else { UNAVAILABLE.error().retry_after(1).with_source(error) };
+    let is_told = error.is(&UNAVAILABLE) || error.is(&RATE_LIMITED);
+    let error = if is_told { error } else { UNAVAILABLE.error().retry_after(1).with_source(error) };
     error.into_response()
 }
 
-async fn follow(app: &App, redirects: &Redirects, matched: Match, parts: Parts, body: Body, now: Timestamp) -> Result<Response, Request> {
-    let live = &matched.live;
+async fn follow(
+    app: &App,
+    redirects: &Redirects,
+    matched: Match,
+    parts: Parts,
+    body: Body,
+    guesses: Guesses<'_>,
+) -> Result<Response, Request> {
+    let (live, now) = (&matched.live, guesses.now);
     if live.valid_from.is_some_and(|from| now < from) {
-        return nothing(app, &parts, now).ok_or_else(|| Request::from_parts(parts, body));
+        // Counted as a guess, or it would be told apart from what is none.
+        return match guesses.count() {
+            Ok(()) => Err(Request::from_parts(parts, body)),
+            Err(error) => Ok(failed(error)),
+        };
     }
     if live.is_over || live.expires_at.is_some_and(|end| now >= end) {
         return Ok(over(live));

@@ -89,6 +89,87 @@ async fn inv_l3_beyond_the_allowance_clicks_are_counted_without_detail() {
     assert_eq!(sums(&app).await, [30, 0, 30, 30]);
 }
 
+/// Makes every addition to the sums of the first click fail, as if the database were away, or lets it succeed again.
+async fn break_statistics(app: &App, is_broken: bool) {
+    let clicks = if is_broken { i64::MAX } else { 1 };
+    let set = app.kernel().db().write(move |tx| tx.execute("UPDATE links_click_hours SET clicks = ?", db::params![clicks]));
+    assert!(set.await.expect("written") > 0, "there is a first click");
+}
+
+/// Everything that lies in the folder of the journal.
+fn journal_text(app: &App) -> String {
+    let files = std::fs::read_dir(app.folder().join("clicks")).expect("the folder");
+    let bytes = files.map(|file| std::fs::read(file.expect("a file").path()).expect("a file"));
+    bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect()
+}
+
+#[tokio::test]
+async fn inv_l12_a_database_that_is_away_for_days_loses_no_click_and_keeps_no_agent() {
+    let app = app().await;
+    let made = link(&app, "a", "https://example.com/").await;
+    let canary = "Mozilla/5.0 (X11; Linux x86_64; canary) Firefox/140.0";
+    let visit = async || visit_as(&app, Method::GET, "/a?utm_source=news&token=canary", &[("user-agent", canary)]).await.is(302);
+    visit().await;
+    flush(&app).await;
+    break_statistics(&app, true).await;
+    for hour in 0..50 {
+        visit().await;
+        ::links::flush_clicks(app.kernel()).await.expect_err("the database takes nothing");
+        assert!(hour > 0 || journal_text(&app).contains("canary"), "there is something to forget");
+        app.advance(HOUR);
+    }
+    ::links::flush_clicks(app.kernel()).await.expect_err("the database takes nothing");
+    // Two texts of each of the clicks of the last day.
+    assert!(journal_text(&app).matches("canary").count() <= 2 * 24);
+    app.advance(24 * HOUR);
+    ::links::flush_clicks(app.kernel()).await.expect_err("the database takes nothing");
+    assert!(!journal_text(&app).contains("canary"));
+    break_statistics(&app, false).await;
+    flush(&app).await;
+    assert_eq!(sums(&app).await, [51, 51, 0, 51]);
+    for (by, value) in [("browser", "Firefox"), ("os", "Linux"), ("device", "desktop"), ("utm_source", "news")] {
+        assert_eq!(items(&stats(&app, &made, by).await.expect(200)), [(value.to_owned(), 51)], "{by}");
+    }
+    assert_eq!(metric(&app, "links_clicks_detail_dropped_total").await, "", "nothing was lost");
+}
+
+#[tokio::test]
+async fn inv_l3_clicks_that_find_no_room_are_told_while_the_database_is_away() {
+    let app = app_with(&[("links.clicks.journal_max", "1KiB"), ("links.clicks.durability", "strict")]).await;
+    link(&app, "a", "https://example.com/").await;
+    visit(&app, "/a").await.is(302);
+    flush(&app).await;
+    break_statistics(&app, true).await;
+    for _ in 0..59 {
+        visit(&app, "/a").await.is(302);
+    }
+    ::links::flush_clicks(app.kernel()).await.expect_err("the database takes nothing");
+    let told = async |why: &str| {
+        let line = metric(&app, &format!("links_clicks_detail_dropped_total{{why=\"{why}\"}}")).await;
+        line.split(' ').nth(1).and_then(|count| count.parse::<i64>().ok()).unwrap_or(0)
+    };
+    let (shed, lost) = (told("memory").await, told("lost").await);
+    assert!(shed > 0 && lost > 0, "{shed} {lost}");
+    break_statistics(&app, false).await;
+    flush(&app).await;
+    // Every click is counted, or told to be lost; every one without a row is told as shed.
+    assert_eq!(sums(&app).await, [60 - lost, 60 - lost - shed, shed, 60 - lost]);
+}
+
+#[tokio::test]
+async fn inv_l2_a_file_that_was_damaged_is_counted_as_far_as_it_can_be_read_and_told() {
+    let app = app_with(&[("links.clicks.durability", "strict")]).await;
+    link(&app, "a", "https://example.com/").await;
+    visit(&app, "/a").await.is(302);
+    visit(&app, "/a").await.is(302);
+    let file = std::fs::read_dir(app.folder().join("clicks")).expect("the folder").next().expect("a file").expect("a file").path();
+    let length = std::fs::metadata(&file).expect("a file").len();
+    std::fs::File::options().write(true).open(&file).and_then(|file| file.set_len(length - 1)).expect("cut");
+    flush(&app).await;
+    assert_eq!(sums(&app).await, [1, 1, 0, 1]);
+    assert_eq!(metric(&app, "links_clicks_detail_dropped_total").await, "links_clicks_detail_dropped_total{why=\"damaged\"} 1");
+}
+
 #[tokio::test]
 async fn inv_l1_redirects_go_on_when_clicks_cannot_be_stored() {
     let app = app().await;

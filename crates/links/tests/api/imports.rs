@@ -88,6 +88,67 @@ async fn lim_2_a_taken_slug_is_left_out_renamed_or_refused() {
     visit(&app, "/sale-2").await.leads_to("https://example.com/mine");
 }
 
+/// Writes a file of links into the folder of the app; gives its path.
+fn file_of(app: &App, lines: impl Iterator<Item = String>) -> String {
+    let path = app.folder().join("import.csv");
+    std::fs::write(&path, std::iter::once("slug,url\n".to_owned()).chain(lines).collect::<String>()).expect("written");
+    path.display().to_string()
+}
+
+#[tokio::test]
+async fn lim_1_two_imports_of_one_file_at_once_make_every_link_once() {
+    let app = app().await;
+    let slug = |n: i32| if n % 2 == 0 { format!("s{n}") } else { String::new() };
+    let file = file_of(&app, (0..150).map(|n| format!("{},https://example.com/{n}\n", slug(n))));
+    let words = ["links", "import", &file];
+    let (one, other) = futures_util::future::join(command(&app, &words), command(&app, &words)).await;
+    one.and(other).expect("both are through");
+    app.run_jobs().await;
+    let sum = "SELECT SUM(created_count) * 1000 + SUM(skipped_count) FROM links_imports WHERE status = 'done' AND failed_count = 0";
+    assert_eq!(number(&app, sum).await, 150_150);
+    assert_eq!(number(&app, "SELECT COUNT(*) FROM links_links").await, 150);
+    assert_eq!(number(&app, "SELECT COUNT(*) FROM links_import_refs").await, 150);
+}
+
+#[tokio::test]
+async fn lim_1_the_command_line_and_its_job_carry_out_one_import_together() {
+    let app = app().await;
+    let file = file_of(&app, (0..1_000).map(|n| format!("s{n},https://example.com/{n}\n")));
+    let (words, jobs) = (["links", "import", &file], async {
+        while number(&app, "SELECT COUNT(*) FROM links_imports WHERE status = 'done'").await == 0 {
+            app.run_jobs().await;
+        }
+    });
+    let (done, ()) = futures_util::future::join(command(&app, &words), jobs).await;
+    done.expect("through");
+    app.run_jobs().await;
+    assert_eq!(number(&app, "SELECT created_count FROM links_imports").await, 1_000);
+    assert_eq!(number(&app, "SELECT COUNT(*) FROM links_links").await, 1_000);
+    assert_eq!(app.event_names().await.iter().filter(|name| *name == "links.import.finished").count(), 1);
+}
+
+#[tokio::test]
+async fn lim_2_two_who_import_the_same_slugs_at_once_both_get_theirs_by_renaming() {
+    let app = app().await;
+    for round in 0..5 {
+        // Another's links under the same slugs, so that every row has to look for a free one.
+        for n in 0..20 {
+            link(&app, &format!("r{round}s{n}"), "https://example.com/adas").await;
+        }
+        let file = file_of(&app, (0..20).map(|n| format!("r{round}s{n},https://example.com/{n}\n")));
+        let bytes = std::fs::read(&file).expect("the file");
+        let ours = app.post("/api/v1/links/imports").by(&importer()).query("on_conflict", "rename").body("text/csv", bytes);
+        ours.await.expect(202);
+        let words = ["links", "import", &file, "--on-conflict", "rename"];
+        let (done, ()) = futures_util::future::join(command(&app, &words), app.run_jobs()).await;
+        done.expect("through");
+        app.run_jobs().await;
+    }
+    assert_eq!(number(&app, "SELECT SUM(failed_count) FROM links_imports").await, 0);
+    assert_eq!(number(&app, "SELECT COUNT(*) FROM links_links WHERE slug_key LIKE '%-2'").await, 100);
+    assert_eq!(number(&app, "SELECT COUNT(*) FROM links_links WHERE slug_key LIKE '%-3'").await, 100);
+}
+
 #[tokio::test]
 async fn a_dry_run_tells_and_writes_nothing() {
     let app = app().await;

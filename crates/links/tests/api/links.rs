@@ -194,6 +194,39 @@ async fn inv_l5_an_expired_slug_is_reused_and_leaves_memory() {
 }
 
 #[tokio::test]
+async fn inv_l5_of_fifty_who_reuse_one_slug_at_once_one_gets_it() {
+    let app = app().await;
+    let old = link(&app, "sale", "https://example.com/old").await;
+    app.delete(&path_of(&old)).by(&ada()).await.expect(204);
+    let reuse = |n: usize| make(&app, json!({ "slug": "sale", "url": format!("https://example.com/{n}"), "reuse": true }));
+    let answers = at_once((0..50).map(reuse)).await;
+    assert_eq!((count(&answers, 201), count(&answers, 409)), (1, 49));
+    assert_eq!(number(&app, "SELECT COUNT(*) FROM links_links").await, 2);
+}
+
+#[tokio::test]
+async fn inv_l5_a_slug_that_its_owner_moves_away_and_reuses_at_once_is_lost_by_neither_link() {
+    let app = app().await;
+    for round in 0..20 {
+        let body = json!({ "slug": format!("old{round}"), "url": "https://example.com/old", "expires_at": "2026-11-22T12:00:00.001Z" });
+        let old = make(&app, body).await.expect(201);
+        app.advance(SECOND);
+        let rename = app.patch(&path_of(&old)).by(&ada()).json(&json!({ "slug": format!("kept{round}") }));
+        let reuse = make(&app, json!({ "slug": format!("old{round}"), "url": "https://example.com/new", "reuse": true }));
+        let (renamed, reused) = futures_util::future::join(rename.send(), reuse.send()).await;
+        let found = async |slug: String| app.get("/api/v1/links/lookup").query("slug", slug).by(&ada()).await.status.as_u16();
+        // Whoever was first: a link that was renamed lives under its new slug, one that was taken over is gone.
+        match renamed.status.as_u16() {
+            200 => assert_eq!(found(format!("kept{round}")).await, 200),
+            404 | 412 => assert_eq!(reused.status.as_u16(), 201),
+            other => panic!("{other}"),
+        }
+        assert_eq!(found(format!("old{round}")).await == 200, reused.status.as_u16() == 201);
+        app.kernel().clock().advance(SECOND);
+    }
+}
+
+#[tokio::test]
 async fn enu8_anothers_link_is_not_found() {
     let app = app().await;
     let made = link(&app, "sale", "https://example.com/").await;

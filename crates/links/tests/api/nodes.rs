@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use serde_json::json;
 
 use crate::support::*;
@@ -51,4 +52,27 @@ async fn both_nodes_count_into_the_same_statistics() {
     futures_util::future::join(app_flush, twin_flush).await;
     let read = app.get(&path_of(&made)).by(&ada()).await.expect(200);
     assert_eq!(read["click_count"], 50);
+}
+
+#[tokio::test]
+async fn inv_l25_nodes_that_count_at_once_keep_to_the_most_values_of_a_day() {
+    let app = app().await;
+    let made = link(&app, "sale", "https://example.com/").await;
+    let (twin, third) = (app.twin().await, app.twin().await);
+    let nodes: [&testkit::Node; 3] = [&app, &twin, &third];
+    let client = client();
+    // Visitors of one class each, so that the nodes have no sum in common that would make them wait for each other.
+    for ((n, node), agent) in nodes.into_iter().enumerate().zip([FIREFOX, "curl/8.5.0", "WhatsApp/2.23"]) {
+        let visits = (0..300).map(|m| {
+            let referrer = format!("https://r{n}-{m}.example/");
+            send(client.get(node.url("/sale")).header("user-agent", agent).header("referer", referrer))
+        });
+        let answers: Vec<Answer> = futures_util::stream::iter(visits).buffer_unordered(32).collect().await;
+        assert_eq!(answers_with(&answers, 302), 300);
+    }
+    futures_util::future::join_all(nodes.map(flush)).await;
+    let values = "SELECT COUNT(DISTINCT value) FROM links_click_hours WHERE dimension = 'referrer' AND value <> 'other'";
+    assert_eq!(number(&app, values).await, 500);
+    let found = items(&stats(&app, &made, "referrer").query("include", "automated").await.expect(200));
+    assert_eq!(found[0], ("other".to_owned(), 400));
 }

@@ -1,5 +1,7 @@
 //! QR codes through the front door (INV-L26); what they show is tested beside the code.
 
+use serde_json::json;
+
 use crate::support::*;
 
 #[tokio::test]
@@ -20,6 +22,27 @@ async fn inv_l26_a_code_is_an_image_that_can_be_kept() {
     let png = app.get(&format!("{}/qr.png", path_of(&made))).by(&ada()).query("size", 100).await.expect(200);
     let decoded = image::load_from_memory(&png.bytes).expect("an image");
     assert!(decoded.width() == decoded.height() && (58..=100).contains(&decoded.width()), "{}", decoded.width());
+}
+
+#[tokio::test]
+async fn inv_l26_a_scanned_code_leads_to_the_link_and_is_counted_apart() {
+    let app = app().await;
+    let made = link(&app, "Über/uns", "https://example.com/").await;
+    for slug in ["Über/uns", "sale"] {
+        app.patch(&path_of(&made)).by(&ada()).json(&json!({ "slug": slug })).await.expect(200);
+        let png = app.get(&format!("{}/qr.png", path_of(&made))).by(&ada()).query("level", "q").await.expect(200);
+        let seen = image::load_from_memory(&png.bytes).expect("an image").to_luma8();
+        let (width, height) = (seen.width() as usize, seen.height() as usize);
+        let mut seen = rqrr::PreparedImage::prepare_from_greyscale(width, height, |x, y| seen.get_pixel(x as u32, y as u32).0[0]);
+        let (_, text) = seen.detect_grids()[0].decode().expect("a code");
+        let path = text.strip_prefix("http://undercroft.test").expect("our host");
+        assert_eq!(text, format!("{}?qr", app.get(&path_of(&made)).by(&ada()).await.expect(200).text("/short_url")));
+        // The marker is ours and goes no further.
+        visit(&app, path).await.leads_to("https://example.com/");
+    }
+    visit(&app, "/sale").await.is(302);
+    flush(&app).await;
+    assert_eq!(items(&stats(&app, &made, "via").await.expect(200)), [("qr".to_owned(), 2), ("link".to_owned(), 1)]);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The redirect as visitors meet it.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -118,26 +120,112 @@ async fn inv_l16_what_looks_like_no_link_looks_the_same() {
     assert!(seen.windows(2).all(|pair| pair[0] == pair[1]), "{seen:#?}");
 }
 
+/// A visit from this address.
+async fn from(app: &App, address: &str, path: &str) -> Answer {
+    visit_as(app, Method::GET, path, &[("x-forwarded-for", address)]).await
+}
+
 #[tokio::test]
 async fn inv_l16_a_network_that_guesses_is_held_back_and_links_still_work() {
     let app = app_with(&[("http.trusted_proxies", "loopback")]).await;
     link(&app, "sale", "https://example.com/").await;
-    let ask = async |address: &str, path: &str| visit_as(&app, Method::GET, path, &[("x-forwarded-for", address)]).await;
+    from(&app, "198.51.100.1", "/sale").await.is(302);
     for n in 0..60 {
-        ask(&format!("203.0.113.{n}"), &format!("/guess{n}")).await.is(404);
+        from(&app, &format!("203.0.113.{n}"), &format!("/guess{n}")).await.is(404);
     }
-    let refused = ask("203.0.113.99", "/guess").await;
+    let refused = from(&app, "203.0.113.99", "/guess").await;
     refused.is(429);
     assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|secs| secs >= 1), "{refused:#?}");
-    ask("203.0.113.99", "/sale").await.is(302);
-    ask("203.0.114.1", "/guess").await.is(404);
+    // What memory knows to be a link works, what it knows to be none is a guess as well.
+    from(&app, "203.0.113.99", "/sale").await.is(302);
+    from(&app, "203.0.113.99", "/guess1").await.is(429);
+    from(&app, "203.0.114.1", "/guess").await.is(404);
     for n in 0..60 {
-        ask(&format!("2001:db8:7:{n:x}::1"), "/guess").await.is(404);
+        from(&app, &format!("2001:db8:7:{n:x}::1"), "/guess").await.is(404);
     }
-    ask("2001:db8:7:ffff::1", "/guess").await.is(429);
-    ask("2001:db8:8::1", "/guess").await.is(404);
+    from(&app, "2001:db8:7:ffff::1", "/guess").await.is(429);
+    from(&app, "2001:db8:8::1", "/guess").await.is(404);
     app.advance(SECOND);
-    ask("203.0.113.99", "/guess").await.is(404);
+    from(&app, "203.0.113.99", "/guess").await.is(404);
+}
+
+#[tokio::test]
+async fn inv_l16_a_scan_is_refused_before_the_database_is_asked() {
+    let app = app_with(&[("http.trusted_proxies", "loopback")]).await;
+    link(&app, "sale", "https://example.com/").await;
+    make(&app, json!({ "url": "https://example.com/docs", "slug": "docs2", "forward_path": true })).await.expect(201);
+    link(&app, "fresh", "https://example.com/").await;
+    for path in ["/sale", "/docs2/a"] {
+        from(&app, "198.51.100.1", path).await.is(302);
+    }
+    for n in 0..60 {
+        from(&app, "203.0.113.1", &format!("/guess{n}")).await.is(404);
+    }
+    for path in ["/other", "/other/below", "/sale/below", "/%zz"] {
+        let (refused, statements) = app.statements(from(&app, "203.0.113.2", path)).await;
+        refused.is(429);
+        assert_eq!(statements, 0, "{path}");
+    }
+    // A link that somebody followed before is read again, however old what memory holds of it.
+    app.advance(Duration::from_millis(900));
+    for _ in 0..2 {
+        for path in ["/sale", "/docs2/a", "/docs2/b"] {
+            from(&app, "203.0.113.2", path).await.is(302);
+        }
+        from(&app, "203.0.113.2", "/other").await.is(429);
+        // Less than a second passes for the limit: somebody else guesses on.
+        app.advance(6 * SECOND);
+        for n in 0..6 {
+            from(&app, "203.0.113.1", &format!("/more{n}")).await.is(404);
+        }
+    }
+    // One that nobody followed looks like a guess to a network that only guesses, and to no other.
+    from(&app, "203.0.113.2", "/fresh").await.is(429);
+    from(&app, "198.51.100.1", "/fresh").await.is(302);
+    from(&app, "203.0.113.2", "/fresh").await.is(302);
+}
+
+#[tokio::test]
+async fn inv_l16_of_two_hundred_guesses_at_once_sixty_are_read() {
+    let app = app().await;
+    let client = client();
+    let guesses = (0..200).map(|n| send(client.get(app.url(&format!("/guess{n}")))));
+    let (answers, statements) = app.statements(futures_util::future::join_all(guesses)).await;
+    assert_eq!((answers_with(&answers, 404), answers_with(&answers, 429), statements), (60, 140, 60));
+}
+
+#[tokio::test]
+async fn inv_l16_links_that_are_found_use_up_no_guesses() {
+    let app = app().await;
+    for n in 0..100 {
+        link(&app, &format!("s{n}"), "https://example.com/").await;
+    }
+    for n in 0..100 {
+        visit(&app, &format!("/s{n}")).await.is(302);
+    }
+    visit(&app, "/guess").await.is(404);
+}
+
+#[tokio::test]
+async fn redirects_are_measured_under_one_route_however_many_paths_there_are() {
+    let app = app().await;
+    for slug in ["sale", "a/b"] {
+        link(&app, slug, "https://example.com/").await;
+    }
+    for path in ["/sale", "/a/b", "/SALE"] {
+        visit(&app, path).await.is(302);
+    }
+    for n in 0..61 {
+        visit(&app, &format!("/guess{n}")).await;
+    }
+    let counted = async |route: &str, status: &str| {
+        metric(&app, &format!("http_request_seconds_count{{method=\"GET\",route=\"{route}\",status=\"{status}\"}}")).await
+    };
+    assert!(counted("/{slug}", "302").await.ends_with(" 3"));
+    assert!(counted("/{slug}", "429").await.ends_with(" 1"));
+    // What is no link is nobody's.
+    assert!(counted("unmatched", "404").await.ends_with(" 60"));
+    assert_eq!(counted("unmatched", "302").await, "");
 }
 
 #[tokio::test]
@@ -219,6 +307,25 @@ async fn r9_no_link_takes_an_address_of_the_server() {
     }
     assert_eq!(number(&app, "SELECT COUNT(*) FROM links_links").await, 0);
     make(&app, json!({ "url": "https://example.com/", "slug": "apis" })).await.expect(201);
+}
+
+#[tokio::test]
+async fn inv_l18_what_may_come_is_reserved_and_the_operator_hears_of_what_is_hidden() {
+    let app = app().await;
+    for part in ["feeds", "login", "static", "assets", "graphql", "realworld", "rest", "yourls-api.php", "favicon.ico"] {
+        make(&app, json!({ "url": "https://example.com/", "slug": part })).await.problem("slug_reserved");
+    }
+    let findings = async || {
+        let findings = app.kernel().findings().await.expect("findings");
+        findings.into_iter().filter(|(module, _)| *module == "links").map(|(_, finding)| finding.text).collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(findings().await, "");
+    // A module that was switched on later has a route where a link is: the route wins.
+    link(&app, "later", "https://example.com/").await;
+    let moved = app.kernel().db().write(|tx| tx.execute("UPDATE links_links SET slug = 'api/x', slug_key = 'api/x'", db::params![]));
+    moved.await.expect("written");
+    assert!(findings().await.contains("/api/x"));
+    visit(&app, "/api/x").await.is(404);
 }
 
 #[tokio::test]

@@ -156,6 +156,12 @@ pub(crate) fn answers_with(answers: &[Answer], status: u16) -> usize {
     answers.iter().filter(|answer| answer.status.as_u16() == status).count()
 }
 
+/// The line of a metric that begins like this; empty when there is none.
+pub(crate) async fn metric(node: &Node, begin: &str) -> String {
+    let text = String::from_utf8(node.get("/metrics").await.expect(200).bytes.clone()).expect("text");
+    text.lines().find(|line| line.starts_with(begin)).unwrap_or_default().to_owned()
+}
+
 /// Adds the clicks so far to the statistics.
 pub(crate) async fn flush(node: &Node) {
     ::links::flush_clicks(node.kernel()).await.unwrap_or_else(|error| panic!("cannot flush: {error:?}"));
