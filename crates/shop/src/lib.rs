@@ -54,6 +54,13 @@ const MIGRATIONS: &[db::Migration] = db::migrations![
         mysql = include_str!("../migrations/0003_append_only.mysql.sql"),
         postgres = include_str!("../migrations/0003_append_only.postgres.sql")
     ),
+    (
+        4,
+        "money_back",
+        include_str!("../migrations/0004_money_back.sql"),
+        mysql = include_str!("../migrations/0004_money_back.mysql.sql"),
+        postgres = include_str!("../migrations/0004_money_back.postgres.sql")
+    ),
 ];
 
 /// The module.

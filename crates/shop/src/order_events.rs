@@ -93,7 +93,7 @@ refund_events! {
     RefundRequested = "shop.refund.requested";
     /// Money went back.
     RefundSucceeded = "shop.refund.succeeded";
-    /// Money could not go back.
+    /// Money could not go back, or came again.
     RefundFailed = "shop.refund.failed";
 }
 

@@ -39,6 +39,7 @@ pub enum Moment {
 }
 
 type Hook = Box<dyn FnMut(Moment, &str) + Send>;
+type ReadHook = Box<dyn FnMut(&str) + Send>;
 
 #[derive(Default)]
 struct World {
@@ -52,6 +53,7 @@ struct World {
     next: u64,
     seconds: i64,
     hook: Option<Hook>,
+    read_hook: Option<ReadHook>,
 }
 
 /// A running stand-in; it ends with the test.
@@ -110,6 +112,11 @@ impl StripeFake {
     /// Calls `hook` before and after the effect of every call that changes something.
     pub fn on_change(&self, hook: impl FnMut(Moment, &str) + Send + 'static) {
         lock(&self.world).hook = Some(Box::new(hook));
+    }
+
+    /// Calls `hook` for every call that only reads, while the answer is on its way; the world may change meanwhile.
+    pub fn on_read(&self, hook: impl FnMut(&str) + Send + 'static) {
+        lock(&self.world).read_hook = Some(Box::new(hook));
     }
 
     /// Sets the clock of its events.
@@ -208,6 +215,57 @@ impl StripeFake {
         world.tell("charge.refunded", intent);
     }
 
+    /// A refund goes on: it is `pending`, has `succeeded`, or `failed`, even after it had succeeded.
+    ///
+    /// # Panics
+    /// When there is no such refund.
+    pub fn settle_refund(&self, refund: &str, status: &str) {
+        let mut world = lock(&self.world);
+        let found = world.refunds.get_mut(refund).expect("the refund");
+        found["status"] = json!(status);
+        let has_failed = status == "failed";
+        if has_failed {
+            found["failure_reason"] = json!("expired_or_canceled_card");
+        }
+        let object = found.clone();
+        world.tell_of(if has_failed { "refund.failed" } else { "charge.refund.updated" }, &object);
+    }
+
+    /// The refunds of an intent, oldest first.
+    pub fn refunds_of(&self, intent: &str) -> Vec<Value> {
+        self.refunds().into_iter().filter(|refund| refund["payment_intent"] == intent).collect()
+    }
+
+    /// An authorisation lapses: nobody has captured it in time.
+    ///
+    /// # Panics
+    /// When there is no such intent.
+    pub fn lapse(&self, intent: &str) {
+        let mut world = lock(&self.world);
+        let found = world.intents.get_mut(intent).expect("the intent");
+        found["status"] = json!("canceled");
+        found["cancellation_reason"] = json!("automatic");
+        found["amount_capturable"] = json!(0);
+        world.tell("payment_intent.canceled", intent);
+    }
+
+    /// Changes a member of an intent behind everybody's back.
+    ///
+    /// # Panics
+    /// When there is no such intent.
+    pub fn alter(&self, intent: &str, member: &str, value: Value) {
+        lock(&self.world).intents.get_mut(intent).expect("the intent")[member] = value;
+    }
+
+    /// So many events happen that are about nothing of ours.
+    pub fn make_noise(&self, count: usize) {
+        let mut world = lock(&self.world);
+        for _ in 0..count {
+            let customer = world.id("cus");
+            world.tell_of("customer.created", &json!({ "id": customer, "object": "customer" }));
+        }
+    }
+
     /// The disputes about an intent.
     pub fn disputes_of(&self, intent: &str) -> Vec<Value> {
         lock(&self.world).disputes.values().filter(|dispute| dispute["payment_intent"] == intent).cloned().collect()
@@ -241,8 +299,12 @@ impl World {
     }
 
     fn tell(&mut self, kind: &str, intent: &str) {
-        let id = self.id("evt");
         let object = self.intents.get(intent).cloned().unwrap_or_default();
+        self.tell_of(kind, &object);
+    }
+
+    fn tell_of(&mut self, kind: &str, object: &Value) {
+        let id = self.id("evt");
         let event =
             json!({ "id": id, "object": "event", "type": kind, "created": self.seconds, "livemode": false, "data": { "object": object } });
         self.events.push(event);
@@ -411,14 +473,22 @@ async fn create_refund(State(world): State<Shared>, headers: HeaderMap, body: By
 }
 
 /// Reads, with the faults that were asked for.
-fn read(world: &Shared, path: &str, find: impl FnOnce(&World) -> Answer) -> Response {
-    let mut world = lock(world);
+fn read(shared: &Shared, path: &str, find: impl FnOnce(&World) -> Answer) -> Response {
+    let mut world = lock(shared);
     world.calls.push(format!("GET {path}"));
     let asked = world.faults.iter().position(|(part, _)| path.contains(part));
     match asked.and_then(|index| world.faults.remove(index)) {
         Some((_, Fault::Refuse(status))) => answer(fault(status, "api_error", "asked_for")),
         Some(_) => answer(fault(500, "api_error", "asked_for")),
-        None => answer(find(&world)),
+        None => {
+            let (found, hook) = (find(&world), world.read_hook.take());
+            drop(world);
+            if let Some(mut hook) = hook {
+                hook(path);
+                lock(shared).read_hook = Some(hook);
+            }
+            answer(found)
+        }
     }
 }
 
@@ -435,7 +505,7 @@ async fn get_intent(State(world): State<Shared>, Path(id): Path<String>) -> Resp
 
 async fn search(State(world): State<Shared>, RawQuery(query): RawQuery) -> Response {
     let query = form(query.unwrap_or_default().as_bytes()).remove("query").unwrap_or_default();
-    let payment = query.split('\'').nth(3).unwrap_or_default().to_owned();
+    let payment = query.split(['\'', '"']).nth(3).unwrap_or_default().to_owned();
     read(&world, "/v1/payment_intents/search", |world| {
         list(world.intents.values().filter(|intent| intent["metadata"]["payment"] == payment.as_str()).cloned().collect(), false)
     })
@@ -461,8 +531,8 @@ async fn list_events(State(world): State<Shared>, RawQuery(query): RawQuery) -> 
     read(&world, "/v1/events", |world| {
         let newest = world.events.iter().rev().filter(|event| event["created"].as_i64().unwrap_or(0) >= since);
         let mut rest: Vec<Value> = match query.get("starting_after") {
-            Some(id) => newest.skip_while(|event| event["id"] != id.as_str()).skip(1).cloned().collect(),
-            None => newest.cloned().collect(),
+            Some(id) => newest.skip_while(|event| event["id"] != id.as_str()).skip(1).take(limit + 1).cloned().collect(),
+            None => newest.take(limit + 1).cloned().collect(),
         };
         let has_more = rest.len() > limit;
         rest.truncate(limit);

@@ -74,6 +74,9 @@ pub(crate) async fn audit(ctx: &Ctx) -> Result<Vec<Finding>> {
         order_figures(&mut findings, "order_taxes", store::taxes(c)?);
         order_figures(&mut findings, "order_captured", store::captured(c)?);
         order_figures(&mut findings, "order_refunded", store::refunded(c)?);
+        order_figures(&mut findings, "refunded_units", store::refunded_units(c)?);
+        order_figures(&mut findings, "refunded_amounts", store::refunded_amounts(c)?);
+        order_figures(&mut findings, "refunded_shipping", store::refunded_shipping(c)?);
         order_figures(&mut findings, "money_without_order", store::orphans(c)?);
         order_figures(&mut findings, "paid_but_pending", store::paid_and_pending(c)?);
         for (id, expected, found) in store::payments(c)? {
@@ -81,6 +84,9 @@ pub(crate) async fn audit(ctx: &Ctx) -> Result<Vec<Finding>> {
         }
         for (id, expected, found) in store::claims(c)? {
             findings.push(finding("payment_claims", format!("payment:{id}"), expected, found));
+        }
+        for (id, expected, found) in store::given_back(c)? {
+            findings.push(finding("payment_refunded", format!("payment:{id}"), expected, found));
         }
         for (id, sum) in store::unbalanced(c)? {
             findings.push(finding("ledger_balance", format!("transaction:{id}"), 0, sum));

@@ -55,7 +55,7 @@ pub(crate) fn captured(c: &mut Conn) -> Result<OrderFigures, Error> {
 pub(crate) fn refunded(c: &mut Conn) -> Result<OrderFigures, Error> {
     c.all(
         "SELECT o.id, COALESCE(s.amount, 0), o.refunded FROM shop_orders o LEFT JOIN (SELECT order_id, SUM(amount) AS amount \
-         FROM shop_ledger_entries WHERE account = 'customer' AND kind = 'refund' GROUP BY order_id) s ON s.order_id = o.id \
+         FROM shop_ledger_entries WHERE account = 'customer' AND kind IN ('refund', 'refund_failed') GROUP BY order_id) s ON s.order_id = o.id \
          WHERE COALESCE(s.amount, 0) <> o.refunded LIMIT 1000",
         params![],
     )
@@ -77,6 +77,48 @@ pub(crate) fn claims(c: &mut Conn) -> Result<Vec<(Id<Payment>, i64, i64)>, Error
         "SELECT p.id, COALESCE(s.amount, 0), p.refund_claimed FROM shop_payments p LEFT JOIN (SELECT payment_id, SUM(amount) AS amount \
          FROM shop_refunds WHERE state <> 'failed' GROUP BY payment_id) s ON s.payment_id = p.id \
          WHERE COALESCE(s.amount, 0) <> p.refund_claimed LIMIT 1000",
+        params![],
+    )
+}
+
+/// Payments that say something else than their refunds about what went back.
+pub(crate) fn given_back(c: &mut Conn) -> Result<Vec<(Id<Payment>, i64, i64)>, Error> {
+    c.all(
+        "SELECT p.id, COALESCE(s.amount, 0), p.refunded FROM shop_payments p LEFT JOIN (SELECT payment_id, SUM(amount) AS amount \
+         FROM shop_refunds WHERE state = 'succeeded' GROUP BY payment_id) s ON s.payment_id = p.id \
+         WHERE COALESCE(s.amount, 0) <> p.refunded LIMIT 1000",
+        params![],
+    )
+}
+
+/// Orders with lines that say something else than their refunds about the units that were refunded (INV-M7).
+pub(crate) fn refunded_units(c: &mut Conn) -> Result<OrderFigures, Error> {
+    c.all(
+        "SELECT l.order_id, COALESCE(s.units, 0), l.refunded_quantity - COALESCE(s.owed, 0) FROM shop_order_lines l LEFT JOIN \
+         (SELECT x.order_line_id, SUM(CASE WHEN r.state = 'failed' THEN 0 ELSE x.quantity END) AS units, SUM(x.owed_quantity) AS owed \
+         FROM shop_refund_lines x JOIN shop_refunds r ON r.id = x.refund_id GROUP BY x.order_line_id) s ON s.order_line_id = l.id \
+         WHERE COALESCE(s.units, 0) <> l.refunded_quantity - COALESCE(s.owed, 0) LIMIT 1000",
+        params![],
+    )
+}
+
+/// Orders with lines that say something else than their refunds about the money that was refunded (INV-M7).
+pub(crate) fn refunded_amounts(c: &mut Conn) -> Result<OrderFigures, Error> {
+    c.all(
+        "SELECT l.order_id, COALESCE(s.amount, 0), l.refunded_amount FROM shop_order_lines l LEFT JOIN \
+         (SELECT x.order_line_id, SUM(x.amount) AS amount FROM shop_refund_lines x JOIN shop_refunds r ON r.id = x.refund_id \
+         WHERE r.state <> 'failed' GROUP BY x.order_line_id) s ON s.order_line_id = l.id \
+         WHERE COALESCE(s.amount, 0) <> l.refunded_amount LIMIT 1000",
+        params![],
+    )
+}
+
+/// Orders that say something else than their refunds about what went back of the shipping.
+pub(crate) fn refunded_shipping(c: &mut Conn) -> Result<OrderFigures, Error> {
+    c.all(
+        "SELECT o.id, COALESCE(s.amount, 0), o.shipping_refunded FROM shop_orders o LEFT JOIN (SELECT order_id, SUM(shipping) AS amount \
+         FROM shop_refunds WHERE state <> 'failed' GROUP BY order_id) s ON s.order_id = o.id \
+         WHERE COALESCE(s.amount, 0) <> o.shipping_refunded LIMIT 1000",
         params![],
     )
 }
@@ -120,11 +162,12 @@ pub(crate) fn open_lines(c: &mut Conn, f: impl FnMut(crate::orders::LineRecord) 
     )
 }
 
-/// Money of orders that are over and that nobody has begun to send back (INV-P7).
+/// Money of orders that are over and that nobody has begun to send back (INV-P7); what could not go back is on somebody's desk.
 pub(crate) fn orphans(c: &mut Conn) -> Result<OrderFigures, Error> {
     c.all(
         "SELECT o.id, SUM(p.captured), SUM(p.refund_claimed) FROM shop_orders o JOIN shop_payments p ON p.order_id = o.id \
-         WHERE o.status IN ('canceled', 'expired') GROUP BY o.id HAVING SUM(p.captured) > SUM(p.refund_claimed) LIMIT 1000",
+         WHERE o.status IN ('canceled', 'expired') \
+         AND NOT EXISTS (SELECT 1 FROM shop_refunds r WHERE r.order_id = o.id AND r.state = 'failed') GROUP BY o.id HAVING SUM(p.captured) > SUM(p.refund_claimed) LIMIT 1000",
         params![],
     )
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use db::OnViolation as _;
 use kernel::error::{GONE, NOT_FOUND, RATE_LIMITED};
 use kernel::limits::Quota;
 use kernel::money::Currency;
@@ -53,9 +54,11 @@ pub(crate) async fn begin(ctx: &Ctx, beginning: Beginning) -> Result<Begun> {
             Some(user) => store::open_of(tx, user)?,
             None => None,
         };
-        if let Some(known) = known {
-            // It may have run out of time without being ended yet; asking for it is using it.
-            store::touch(tx, known, now, now + rules.cart_life.duration())?;
+        // It may have run out of time without being ended yet; asking for it is using it. One that was ended just now is not theirs
+        // any more.
+        if let Some(known) = known
+            && store::touch(tx, known, now, now + rules.cart_life.duration())?
+        {
             return Ok(Begun { cart: load_priced(tx, known, now, &rules)?, secret: None, is_new: false });
         }
         let new = NewCart {
@@ -185,9 +188,7 @@ fn merge_lines(tx: &mut Tx<'_, '_>, ctx: &Ctx, from: &CartRecord, into: &CartRec
             }
         }
     }
-    for coupon in store::codes(tx, from.id)? {
-        store::insert_code(tx, into.id, coupon, ctx.now())?;
-    }
+    merge_codes(tx, ctx, from, into)?;
     let mut changed = into.clone();
     changed.email = into.email.clone().or(from.email.clone());
     changed.note = into.note.clone().or(from.note.clone());
@@ -197,6 +198,18 @@ fn merge_lines(tx: &mut Tx<'_, '_>, ctx: &Ctx, from: &CartRecord, into: &CartRec
     store::update(tx, &changed)?;
     store::touch(tx, into.id, ctx.now(), into.expires_at.max(from.expires_at))?;
     Ok(true)
+}
+
+/// Adds the codes of one cart to another: those that were there stay, then come the others in the order in which they were entered,
+/// as many as a cart may have.
+fn merge_codes(tx: &mut Tx<'_, '_>, ctx: &Ctx, from: &CartRecord, into: &CartRecord) -> Result<()> {
+    let kept = store::codes(tx, into.id)?;
+    let room = MAX_CODES.saturating_sub(kept.len());
+    let moving: Vec<_> = store::codes(tx, from.id)?.into_iter().filter(|coupon| !kept.contains(coupon)).take(room).collect();
+    for coupon in moving {
+        store::insert_code(tx, into.id, coupon, ctx.now())?;
+    }
+    Ok(())
 }
 
 /// Merges a guest's cart into the open cart of the person who is logged in; repeating it changes nothing (INV-C2).
@@ -386,9 +399,11 @@ pub(crate) async fn add_code(ctx: &Ctx, id: Id<Cart>, access: CartAccess, code: 
     ctx.read(move |c| reader.require(&store::find(c, id)?.ok_or(&NOT_FOUND)?)).await?;
     let limiter = ctx.app.limiter();
     let keys = [limiter.key(&("cart", id.uuid())), limiter.key(&("address", kernel::address::limit_key(ctx.request.client_address)))];
-    for key in keys {
+    for (index, key) in keys.into_iter().enumerate() {
         let decision = limiter.check(&CODE_GUESSES, key, ctx.now());
         if !decision.allowed {
+            // What is not even looked up is no guess of this cart.
+            keys[..index].iter().for_each(|key| limiter.give_back(&CODE_GUESSES, *key));
             return Err(RATE_LIMITED.error().retry_after(decision.retry_after_secs));
         }
     }
@@ -399,10 +414,11 @@ pub(crate) async fn add_code(ctx: &Ctx, id: Id<Cart>, access: CartAccess, code: 
             let cart = enter(tx, &context, id, &access)?;
             let found = crate::promotions::store::by_code(tx, &code_key(&code))?.and_then(|candidate| candidate.coupon);
             let coupon = found.ok_or_else(|| code_invalid(&code, "unknown"))?;
-            if store::codes(tx, cart.id)?.len() >= MAX_CODES {
+            let entered = store::codes(tx, cart.id)?;
+            if entered.len() >= MAX_CODES && !entered.contains(&coupon.coupon_id) {
                 return Err(code_invalid(&code, "too_many"));
             }
-            store::insert_code(tx, cart.id, coupon.coupon_id, now)?;
+            store::insert_code(tx, cart.id, coupon.coupon_id, now).on_foreign_key(|| code_invalid(&code, "unknown"))?;
             store::touch(tx, cart.id, now, now + rules.cart_life.duration())?;
             let priced = load_priced(tx, cart.id, now, &rules)?;
             match priced.void_codes.iter().find(|(void, ..)| *void == coupon.coupon_id) {

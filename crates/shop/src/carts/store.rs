@@ -171,11 +171,13 @@ pub(crate) fn mark_ordered(tx: &mut Tx<'_>, id: Id<Cart>, order: Id<Order>, now:
 }
 
 /// Ends open carts that were not used for too long, at most a batch.
+///
+/// The conditions stand twice: servers look at the outer ones again when somebody used or ordered a cart of the batch meanwhile.
 pub(crate) fn expire(tx: &mut Tx<'_>, now: Timestamp) -> Result<u64, Error> {
     tx.execute(
-        "UPDATE shop_carts SET state = 'expired', open_slot = NULL, version = version + 1 WHERE id IN (SELECT id FROM (SELECT id FROM shop_carts \
-         WHERE state = 'open' AND expires_at <= ? LIMIT 500) AS batch)",
-        params![now],
+        "UPDATE shop_carts SET state = 'expired', open_slot = NULL, version = version + 1 WHERE state = 'open' AND expires_at <= ? \
+         AND id IN (SELECT id FROM (SELECT id FROM shop_carts WHERE state = 'open' AND expires_at <= ? LIMIT 500) AS batch)",
+        params![now, now],
     )
 }
 

@@ -39,6 +39,8 @@ use crate::stock;
 const KEPT: Duration = Duration::from_secs(48 * 3600);
 /// How often an order may be tried to be paid.
 const MAX_PAYMENTS: usize = 20;
+/// How often repeated requests may call the provider about one order, for each try that a cart has: about as often as `Retry-After` says.
+const CALLS_PER_TRY: u32 = 3;
 
 /// Forgets old records.
 #[derive(Debug, Serialize, Deserialize)]
@@ -84,8 +86,12 @@ enum Placed {
 
 /// Makes an order of a cart, once per key and once per cart.
 pub(crate) async fn check_out(ctx: &Ctx, new: NewCheckout, secret: CartSecret, key: &str) -> Result<Outcome> {
-    throttle(ctx, &new)?;
     let (key_hash, fingerprint) = (key_hash(ctx, &secret, key), fingerprint(&new)?);
+    // Before anything is counted: whoever lost an answer gets it, however often they have tried (INV-I1).
+    if let Some(record) = find(ctx, key_hash).await? {
+        return resume(ctx, record, &fingerprint).await;
+    }
+    throttle(ctx, &new)?;
     let provider = provider_of(ctx, &new.payment_method)?;
     let person = buyer(ctx).await?;
     let number = numbers::take(ctx).await?;
@@ -112,22 +118,39 @@ pub(crate) async fn check_out(ctx: &Ctx, new: NewCheckout, secret: CartSecret, k
         Err(error) => {
             // A twin may have been first: then its answer is ours.
             match find(ctx, key_hash).await? {
-                Some(record) => resume(ctx, record, &plan.fingerprint).await,
+                Some(record) => {
+                    ctx.app.limiter().give_back(&tries(ctx), tries_key(ctx, &plan.new));
+                    resume(ctx, record, &plan.fingerprint).await
+                }
                 None => Err(error),
             }
         }
     }
 }
 
-/// So many tries per cart and address and minute (shop.md §12).
+/// So many tries per cart and address and minute (shop.md §12); repeated requests are none, they are counted by the guard alone.
 fn throttle(ctx: &Ctx, new: &NewCheckout) -> Result<()> {
+    count(ctx, &tries(ctx), tries_key(ctx, new))
+}
+
+fn tries(ctx: &Ctx) -> Quota {
+    Quota { name: "checkout", burst: ctx.settings::<CheckoutSettings>().tries_per_minute, window: Duration::from_secs(60) }
+}
+
+fn calls(ctx: &Ctx) -> Quota {
+    let tries = tries(ctx);
+    Quota { name: "checkout_calls", burst: tries.burst.saturating_mul(CALLS_PER_TRY), ..tries }
+}
+
+fn tries_key(ctx: &Ctx, new: &NewCheckout) -> u64 {
+    ctx.app.limiter().key(&(new.cart_id, kernel::address::limit_key(ctx.request.client_address)))
+}
+
+fn count(ctx: &Ctx, quota: &Quota, key: u64) -> Result<()> {
     if !ctx.settings::<LimitSettings>().enabled {
         return Ok(());
     }
-    let quota = Quota { name: "checkout", burst: ctx.settings::<CheckoutSettings>().tries_per_minute, window: Duration::from_secs(60) };
-    let limiter = ctx.app.limiter();
-    let key = limiter.key(&(new.cart_id, kernel::address::limit_key(ctx.request.client_address)));
-    let decision = limiter.check(&quota, key, ctx.now());
+    let decision = ctx.app.limiter().check(quota, key, ctx.now());
     if decision.allowed { Ok(()) } else { Err(RATE_LIMITED.error().retry_after(decision.retry_after_secs.max(1))) }
 }
 
@@ -186,8 +209,12 @@ fn place(tx: &mut Tx<'_, '_>, ctx: &Ctx, plan: &Plan) -> Result<Placed> {
     let is_open = total.minor > 0 && plan.provider.caps().is_online;
     let expires_at = is_open.then(|| plan.now + *plan.rules.reservation);
     stock::reserve(tx, ctx, plan.order_id, &priced.demand(), expires_at)?;
-    for coupon in &priced.coupons {
-        claim_coupon(tx, ctx, coupon, plan.order_id, &email.to_lowercase())?;
+    let customer = customer_of(&email);
+    let mut coupons: Vec<_> = priced.coupons.iter().collect();
+    // In the order of their ids, as they are given back: two orders with the same coupons do not wait for each other.
+    coupons.sort_unstable_by_key(|coupon| coupon.coupon_id);
+    for coupon in coupons {
+        claim_coupon(tx, ctx, coupon, plan.order_id, &customer)?;
     }
     let payment =
         (total.minor > 0).then(|| payments::service::new_payment(ctx, plan.order_id, &plan.provider, &plan.new.payment_method, total));
@@ -230,6 +257,11 @@ fn email_of(cart: &CartRecord, plan: &Plan) -> Result<String> {
         let problem = json!([{ "code": "email_required", "line_id": null, "detail": "Mails about the order need an address." }]);
         CART_INCOMPLETE.error().with_member("problems", problem)
     })
+}
+
+/// What "once per customer" is counted by; lower case may be longer than what it was made of.
+fn customer_of(email: &str) -> String {
+    email.to_lowercase().chars().take(254).collect()
 }
 
 fn order_of(
@@ -442,8 +474,11 @@ async fn resume(ctx: &Ctx, record: CheckoutRecord, fingerprint: &[u8; 32]) -> Re
         // The recovery was there before us.
         return finish(ctx, &record, None).await;
     }
+    let (calls, key) = (calls(ctx), ctx.app.limiter().key(&record.order_id));
+    count(ctx, &calls, key)?;
     let (now, until) = (ctx.now(), ctx.now() + payments::service::TURN);
     if !ctx.write(move |tx| Ok(payments::store::take_turn(tx, payment_id, now, until)?)).await? {
+        ctx.app.limiter().give_back(&calls, key);
         return Err(IDEMPOTENCY_KEY_IN_USE.error().retry_after(1));
     }
     call_provider(ctx, &order, &payment, &record).await

@@ -49,7 +49,7 @@ struct LedgerEntryView {
     id: uuid::Uuid,
     /// The movement, of which there are two sides.
     transaction_id: uuid::Uuid,
-    /// `capture`, `refund`, `fee`, `dispute` or `dispute_won`.
+    /// `capture`, `refund`, `refund_failed`, `fee`, `dispute` or `dispute_won`.
     #[schema(max_length = 24)]
     kind: String,
     /// The account.

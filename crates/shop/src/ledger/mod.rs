@@ -27,6 +27,8 @@ pub(crate) enum EntryKind {
     Capture,
     /// Money went back.
     Refund,
+    /// Money that had gone back came again.
+    RefundFailed,
     /// The provider kept something.
     Fee,
     /// A bank took money back.
@@ -40,6 +42,7 @@ impl EntryKind {
         match self {
             EntryKind::Capture => "capture",
             EntryKind::Refund => "refund",
+            EntryKind::RefundFailed => "refund_failed",
             EntryKind::Fee => "fee",
             EntryKind::Dispute => "dispute",
             EntryKind::DisputeWon => "dispute_won",

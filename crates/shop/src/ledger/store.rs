@@ -26,15 +26,19 @@ pub(crate) fn insert(tx: &mut db::Tx<'_>, entry: &EntryRow) -> Result<bool, Erro
     )
 }
 
-/// What an order has been paid and given back: the sum of captures and the sum of refunds.
+/// What an order has been paid and given back: the sum of captures, and that of refunds without those that came again.
 pub(crate) fn sums_of_order(c: &mut Conn, order: Id<Order>) -> Result<(i64, i64), Error> {
     let (mut captured, mut refunded) = (0_i64, 0_i64);
     c.each(
-        "SELECT kind, amount FROM shop_ledger_entries WHERE order_id = ? AND account = 'customer' AND kind IN ('capture', 'refund')",
+        "SELECT kind, amount FROM shop_ledger_entries WHERE order_id = ? AND account = 'customer' \
+         AND kind IN ('capture', 'refund', 'refund_failed')",
         params![order],
         |(kind, amount): (String, i64)| {
-            let sum = if kind == "capture" { &mut captured } else { &mut refunded };
-            *sum = sum.saturating_add(amount.saturating_abs());
+            // What buyers have paid stands negative.
+            match kind.as_str() {
+                "capture" => captured = captured.saturating_sub(amount),
+                _ => refunded = refunded.saturating_add(amount),
+            }
             Ok(())
         },
     )?;

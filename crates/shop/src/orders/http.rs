@@ -15,7 +15,7 @@ use crate::orders::{OrderStatus, WholeOrder, service};
 use crate::permissions::MANAGE_ORDERS;
 use crate::selling_problems::PAYMENT_REQUIRED;
 
-pub(crate) fn operations() -> [Operation; 7] {
+pub(crate) fn operations() -> [Operation; 8] {
     [
         Operation::get("/api/v1/shop/orders", "listOrders", list)
             .tag("Orders")
@@ -47,6 +47,15 @@ pub(crate) fn operations() -> [Operation; 7] {
             .tag("Orders")
             .summary("Complete an order")
             .describe("Ends an order that is handed over and settled.")
+            .raises(&[&INVALID_STATE])
+            .requires(&MANAGE_ORDERS),
+        Operation::post("/api/v1/shop/orders/{order_id}/actions/acknowledge", "acknowledgeOrder", acknowledge)
+            .tag("Orders")
+            .summary("Acknowledge why an order needs attention")
+            .describe(
+                "Takes what was seen off the order. Most of it goes by itself, when what it tells of is over. Refused when something else \
+                 came up meanwhile; nothing happens when there is nothing to acknowledge.",
+            )
             .raises(&[&INVALID_STATE])
             .requires(&MANAGE_ORDERS),
         Operation::post("/api/v1/shop/orders/{order_id}/notes", "addOrderNote", add_note)
@@ -120,6 +129,30 @@ async fn cancel(
 
 async fn complete(ctx: Ctx, if_match: IfMatch, Path(id): Path<Id<Order>>) -> Result<Etag<Json<OrderView>>> {
     let whole = service::complete(&ctx, id, if_match).await?;
+    with_etag(&ctx, whole)
+}
+
+/// What somebody has seen about an order.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"attention": "refund_failed", "reason": "sent by transfer instead"}))]
+struct AcknowledgeOrder {
+    /// The reason as the order shows it.
+    #[schema(max_length = 64)]
+    attention: String,
+    /// What is done about it, for the log.
+    #[serde(default)]
+    #[schema(max_length = 1000)]
+    reason: Option<String>,
+}
+
+async fn acknowledge(
+    ctx: Ctx,
+    if_match: IfMatch,
+    Path(id): Path<Id<Order>>,
+    Body(request): Body<AcknowledgeOrder>,
+) -> Result<Etag<Json<OrderView>>> {
+    let whole = service::acknowledge(&ctx, id, if_match, request.attention, request.reason).await?;
     with_etag(&ctx, whole)
 }
 

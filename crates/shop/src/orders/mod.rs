@@ -3,6 +3,7 @@
 //! Whoever changes an order locks its row first, changes the record, and saves it with a line in the log: one UPDATE, one row.
 
 pub(crate) mod access;
+pub(crate) mod attention;
 pub(crate) mod http;
 pub(crate) mod jobs;
 pub(crate) mod samples;
@@ -281,7 +282,7 @@ impl LineRecord {
         serde_json::from_str(&self.demand).unwrap_or_default()
     }
 
-    /// Units that were refunded without ever leaving the house.
+    /// Units that were taken off the order without ever leaving the house.
     pub(crate) fn dropped(&self) -> i64 {
         // Refunds come off what has not left first; see `refunds::service`.
         (self.refunded_quantity - self.returned_quantity).min(self.quantity - self.fulfilled_quantity).max(0)
@@ -298,12 +299,15 @@ impl LineRecord {
     }
 
     /// What `quantity` more units are worth back, so that all of them come to the whole line (INV-M7).
-    pub(crate) fn refund_of(&self, quantity: i64) -> i64 {
-        let cumulative = i128::from(self.refunded_quantity + quantity);
+    ///
+    /// `owed` of the units that are off the order were not paid back: their refund failed.
+    pub(crate) fn refund_of(&self, quantity: i64, owed: i64) -> i64 {
+        let cumulative = i128::from(self.refunded_quantity - owed + quantity);
         let (numerator, whole) = (i128::from(self.gross) * cumulative, i128::from(self.quantity.max(1)));
         // Halves go away from zero, like everywhere.
         let due = (numerator * 2 + whole) / (whole * 2);
-        i64::try_from(due).unwrap_or(i64::MAX).min(self.gross) - self.refunded_amount
+        // After a failure the units that are left may have been worth a cent more than their place in the row says.
+        (i64::try_from(due).unwrap_or(i64::MAX).min(self.gross) - self.refunded_amount).max(0)
     }
 }
 
@@ -439,11 +443,37 @@ mod tests {
         fn inv_m7_refunds_of_all_units_come_to_the_whole_line(gross in 0_i64..1_000_000_000, parts in prop::collection::vec(1_i64..50, 1..12)) {
             let mut line = line(parts.iter().sum(), gross);
             for part in parts {
-                let amount = line.refund_of(part);
+                let amount = line.refund_of(part, 0);
                 prop_assert!(amount >= 0);
                 line.refunded_quantity += part;
                 line.refunded_amount += amount;
             }
+            prop_assert_eq!(line.refunded_amount, gross);
+        }
+
+        #[test]
+        fn inv_m7_refunds_that_fail_in_between_change_nothing_of_the_whole(
+            gross in 0_i64..1_000_000,
+            tries in prop::collection::vec((1_i64..9, any::<bool>()), 1..24),
+        ) {
+            let mut line = line(tries.iter().map(|(part, _)| part).sum(), gross);
+            let (mut owed, mut open) = (0, Vec::new());
+            for (part, is_first_to_fail) in tries {
+                if is_first_to_fail && !open.is_empty() {
+                    let (quantity, amount): (i64, i64) = open.remove(0);
+                    line.refunded_amount -= amount;
+                    owed += quantity;
+                }
+                let amount = line.refund_of(part, owed);
+                let again = part.min(owed);
+                owed -= again;
+                line.refunded_quantity += part - again;
+                line.refunded_amount += amount;
+                open.push((part, amount));
+                prop_assert!(line.refunded_amount <= gross && line.refunded_quantity <= line.quantity);
+            }
+            let rest = line.quantity - line.refunded_quantity + owed;
+            line.refunded_amount += line.refund_of(rest, owed);
             prop_assert_eq!(line.refunded_amount, gross);
         }
     }

@@ -1,11 +1,12 @@
 //! The verbs of orders. Whoever changes one holds its row; [`save`] writes the row and a line of its log together (INV-O4).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use kernel::error::{INVALID_STATE, NOT_FOUND};
 use kernel::http::IfMatch;
 use kernel::page::{Page, PageRequest};
-use kernel::{AuditEntry, Ctx, Error, Id, Permission, Result, Tx};
+use kernel::{AuditEntry, Ctx, Error, Id, Permission, Result, Timestamp, Tx};
 use serde_json::{Value, json};
 
 use crate::ids::{Item, Order};
@@ -14,6 +15,7 @@ use crate::mails::{self, MailKind};
 use crate::order_events::{OrderCanceled, OrderCompleted, OrderConfirmed, OrderExpired, OrderPaid, OrderUpdated};
 use crate::order_lists::TimeList;
 use crate::orders::access::OrderAccess;
+use crate::orders::attention::{self, Attention};
 use crate::orders::store::{self, OrderFilter};
 use crate::orders::{FulfilmentStatus, LineRecord, LogRow, MoneyFacts, OrderRecord, OrderStatus, PaymentStatus, WholeOrder};
 use crate::payments::{self, PaymentRecord, PaymentState};
@@ -25,9 +27,10 @@ use crate::{promotions, refunds};
 /// Reads an order with everything that belongs to it.
 pub(crate) fn whole(c: &mut db::Conn, order: OrderRecord) -> Result<WholeOrder> {
     let id = order.id;
+    let lines = store::lines(c, id)?;
     Ok(WholeOrder {
         order,
-        lines: store::lines(c, id)?,
+        lines: refunds::service::without_owed(c, id, lines)?,
         taxes: store::taxes(c, id)?,
         discounts: store::discounts(c, id)?,
         payments: payments::store::of_order(c, id)?,
@@ -70,7 +73,7 @@ pub(crate) async fn log(ctx: &Ctx, id: Id<Order>, access: OrderAccess) -> Result
     .await
 }
 
-/// Writes an order that is locked, and what happened to its log.
+/// Writes an order that is locked, and what happened to its log; what needs nobody's attention any more is taken off it.
 pub(crate) fn save(
     tx: &mut Tx<'_, '_>,
     ctx: &Ctx,
@@ -79,6 +82,7 @@ pub(crate) fn save(
     reason: Option<String>,
     detail: Option<Value>,
 ) -> Result<()> {
+    attention::settle(tx, order)?;
     order.updated_at = ctx.now();
     if !store::save(tx, order)? {
         return Err(Error::internal("a locked order was changed by somebody else"));
@@ -109,6 +113,37 @@ pub(crate) fn note(
         at: ctx.now(),
     };
     Ok(store::insert_log(tx, order.id, &row)?)
+}
+
+/// Asks for a person's attention to something that does not fit; the same thing is told once.
+pub(crate) fn tell_mismatch(tx: &mut Tx<'_, '_>, ctx: &Ctx, order: &mut OrderRecord, reason: Attention, detail: Value) -> Result<()> {
+    // Each look at a payment sees it again.
+    if store::is_logged(tx, order.id, reason.as_str(), &detail.to_string())? {
+        return Ok(());
+    }
+    tracing::error!(order = %order.id, "what the payment provider says about the order {} does not fit: {detail}", order.number);
+    order.attention = Some(reason.as_str().to_owned());
+    save(tx, ctx, order, reason.as_str(), None, Some(detail))
+}
+
+/// Notes that what the provider says about a payment fits again.
+pub(crate) fn settle_mismatch(
+    tx: &mut Tx<'_, '_>,
+    ctx: &Ctx,
+    order: &mut OrderRecord,
+    reason: Attention,
+    of: &PaymentRecord,
+) -> Result<()> {
+    if order.attention.as_deref() != Some(reason.as_str()) {
+        return Ok(());
+    }
+    // It may be another payment that does not fit.
+    let told = store::last_detail(tx, order.id, reason.as_str())?;
+    if !told.is_some_and(|detail| detail.contains(&of.id.to_string())) {
+        return Ok(());
+    }
+    attention::dismiss(tx, order)?;
+    save(tx, ctx, order, "settled", None, Some(json!({ "attention": reason.as_str(), "payment_id": of.id })))
 }
 
 /// The order is in no state for this.
@@ -158,13 +193,19 @@ pub(crate) fn follow_payment(
         OrderStatus::Expired if is_late_money => {
             kind = if hold_again(tx, ctx, order)? { "confirmed_late" } else { "paid_late" };
         }
+        OrderStatus::Confirmed if has_lapsed(order, payment, before) => {
+            await_another_payment(ctx, order);
+            kind = "payment_lapsed";
+        }
         _ => {}
     }
     // What has gone back, or is disputed, by the time we hear of it has been paid before.
     let is_certain = matches!(order.status(), OrderStatus::Confirmed | OrderStatus::Completed);
     let is_newly_paid = is_certain && order.paid_at.is_none() && order.captured > 0 && order.captured >= order.total;
+    // One instant for both, however the clock moves between them.
+    let is_paid_at_once = kind.starts_with("confirmed");
     if is_newly_paid {
-        order.paid_at = Some(ctx.now());
+        order.paid_at = if is_paid_at_once { order.confirmed_at } else { Some(ctx.now()) };
         order.expires_at = None;
     }
     if has_new_money || is_newly_paid || kind != "payment_updated" {
@@ -173,11 +214,29 @@ pub(crate) fn follow_payment(
     if is_newly_paid {
         tx.record(&OrderPaid { order_id: order.id.uuid(), number: order.number.clone(), total: order.money(order.total) })?;
         // Who pays at once gets one mail, not two.
-        if order.confirmed_at != order.paid_at {
+        if !is_paid_at_once {
             mails::queue(tx, ctx, order.id, MailKind::Paid, None)?;
         }
     }
     if is_late_money { give_back_surplus(tx, ctx, order, payment) } else { Ok(()) }
+}
+
+/// Whether the promise on which the order was confirmed is gone, and nothing has taken its place.
+fn has_lapsed(order: &OrderRecord, payment: &PaymentRecord, before: PaymentState) -> bool {
+    let is_gone = matches!(payment.state(), PaymentState::Failed | PaymentState::Canceled);
+    before == PaymentState::Authorized && is_gone && order.payment_status() == PaymentStatus::Unpaid
+}
+
+/// Gives a certain order whose promise is gone the time that a transfer has; then it ends and its goods are sold to others.
+fn await_another_payment(ctx: &Ctx, order: &mut OrderRecord) {
+    order.expires_at = order.expires_at.or_else(|| Some(end_of_patience(ctx)));
+    order.attention = Some(Attention::PaymentLapsed.as_str().to_owned());
+}
+
+/// When an order that is to be paid later ends unless it is.
+fn end_of_patience(ctx: &Ctx) -> Timestamp {
+    let days = u64::from(ctx.settings::<payments::settings::OfflineSettings>().expire_days);
+    ctx.now() + Duration::from_secs(days * 24 * 3600)
 }
 
 /// Derives what has been paid from the ledger; tells whether anything changed.
@@ -209,23 +268,27 @@ fn confirm(tx: &mut Tx<'_, '_>, ctx: &Ctx, order: &mut OrderRecord) -> Result<()
 
 /// Makes a pending order certain although it is not paid: its buyer pays later, as agreed.
 pub(crate) fn agree_to_wait(tx: &mut Tx<'_, '_>, ctx: &Ctx, order: &mut OrderRecord) -> Result<()> {
-    let days = u64::from(ctx.settings::<payments::settings::OfflineSettings>().expire_days);
     if order.status() == OrderStatus::Pending {
         confirm(tx, ctx, order)?;
     }
     // Who changes his mind again and again gets no more time than he had.
-    order.expires_at = order.expires_at.or_else(|| Some(ctx.now() + std::time::Duration::from_secs(days * 24 * 3600)));
+    order.expires_at = order.expires_at.or_else(|| Some(end_of_patience(ctx)));
     save(tx, ctx, order, "confirmed", None, None)
 }
 
-/// Tries to hold the goods of an expired order once more, because its money came after all.
+/// Tries to hold the goods of an expired order once more, and to use its codes up again, because its money came after all.
 fn hold_again(tx: &mut Tx<'_, '_>, ctx: &Ctx, order: &mut OrderRecord) -> Result<bool> {
     let lines = store::lines(tx, order.id)?;
     // It plans before it writes: where there is too little, nothing was written.
     match stock::reserve(tx, ctx, order.id, &demand_of(&lines), None) {
-        Ok(_) => {
+        Ok(_) if promotions::claim_coupons_again(tx, ctx, order.id)? => {
             confirm(tx, ctx, order)?;
             Ok(true)
+        }
+        // Others have used a code up meanwhile: at its price the order cannot be had any more.
+        Ok(_) => {
+            stock::release(tx, order.id, ctx.now())?;
+            Ok(false)
         }
         Err(error) if error.is(&OUT_OF_STOCK) => Ok(false),
         Err(error) => Err(error),
@@ -241,7 +304,7 @@ fn give_back_surplus(tx: &mut Tx<'_, '_>, ctx: &Ctx, order: &mut OrderRecord, pa
         return Ok(());
     }
     refunds::service::request_by_itself(tx, ctx, order, payment, surplus, "late_payment")?;
-    order.attention = Some("late_payment".to_owned());
+    order.attention = Some(Attention::LatePayment.as_str().to_owned());
     save(tx, ctx, order, "late_payment", None, Some(json!({ "payment_id": payment.id, "amount": surplus })))
 }
 
@@ -249,18 +312,22 @@ fn give_back_surplus(tx: &mut Tx<'_, '_>, ctx: &Ctx, order: &mut OrderRecord, pa
 pub(crate) async fn cancel(ctx: &Ctx, id: Id<Order>, access: OrderAccess, if_match: IfMatch, reason: Option<String>) -> Result<WholeOrder> {
     let is_staff = ctx.actor.may(&CANCEL_ORDERS);
     let context = ctx.clone();
-    ctx.read(move |c| {
-        let order = store::find(c, id)?.ok_or(&NOT_FOUND)?;
-        access.require_to_act(&context, &order, &CANCEL_ORDERS)?;
-        if_match.expected(order.version)?;
-        check_cancelable(&order, is_staff)?;
-        require_nothing_packed(c, &order)
-    })
-    .await?;
-    payments::service::call_off_all(ctx, id).await?;
+    let expected = ctx
+        .read(move |c| {
+            let order = store::find(c, id)?.ok_or(&NOT_FOUND)?;
+            access.require_to_act(&context, &order, &CANCEL_ORDERS)?;
+            let expected = if_match.expected(order.version)?;
+            check_cancelable(&order, is_staff)?;
+            require_nothing_packed(c, &order)?;
+            Ok(expected)
+        })
+        .await?;
+    let expected = payments::service::call_off_all_of(ctx, id, expected).await?;
     let context = ctx.clone();
     ctx.write(move |tx| {
         let mut order = store::lock(tx, id)?.ok_or(&NOT_FOUND)?;
+        // Somebody else may have changed it while its payments were called off.
+        require_version(&order, expected)?;
         // The payment may have succeeded just before it could be called off.
         check_cancelable(&order, is_staff)?;
         require_nothing_open(tx, &order)?;
@@ -281,6 +348,11 @@ pub(crate) async fn cancel(ctx: &Ctx, id: Id<Order>, access: OrderAccess, if_mat
         whole(tx, order)
     })
     .await
+}
+
+/// Fails with `version_conflict` unless this is the version that the caller means; none means any.
+pub(crate) fn require_version(order: &OrderRecord, expected: Option<i64>) -> Result<()> {
+    expected.map_or(IfMatch::Any, IfMatch::Version).expected(order.version).map(|_| ())
 }
 
 /// Buyers may call off what waits for its payment; staff also what is certain.
@@ -341,27 +413,28 @@ pub(crate) async fn expire(ctx: &Ctx, id: Id<Order>) -> Result<()> {
     .await
 }
 
-/// Locks an order whose time is over; one that is packed or whose money is promised is left to staff instead.
+/// Locks an order whose time is over; one that is packed, or whose money is promised or came in part, is left to staff instead.
 fn lock_due(tx: &mut Tx<'_, '_>, ctx: &Ctx, id: Id<Order>) -> Result<Option<OrderRecord>> {
     let mut order = store::lock(tx, id)?.ok_or(&NOT_FOUND)?;
-    let is_due = order.expires_at.is_some_and(|at| at <= ctx.now()) && order.captured == 0;
+    let is_due = order.expires_at.is_some_and(|at| at <= ctx.now());
     if !is_due || !order.status().next().contains(&OrderStatus::Expired) {
         return Ok(None);
     }
     let is_promised = order.status() == OrderStatus::Confirmed
         && payments::store::of_order(tx, id)?.iter().any(|payment| payment.state() == PaymentState::Authorized);
-    if !is_promised && !has_packed(tx, &order)? {
+    // What has come in part is not called off by time either.
+    if !is_promised && order.captured == 0 && !has_packed(tx, &order)? {
         return Ok(Some(order));
     }
     order.expires_at = None;
-    order.attention = Some("payment_overdue".to_owned());
+    order.attention = Some(Attention::PaymentOverdue.as_str().to_owned());
     save(tx, ctx, &mut order, "payment_overdue", None, None)?;
     Ok(None)
 }
 
 /// Puts the end of an order off, when its payment could not be called off.
 pub(crate) async fn postpone(ctx: &Ctx, id: Id<Order>) -> Result<()> {
-    let at = ctx.now() + std::time::Duration::from_secs(60);
+    let at = ctx.now() + Duration::from_secs(60);
     ctx.write(move |tx| Ok(store::postpone(tx, id, at)?)).await
 }
 
@@ -382,6 +455,28 @@ pub(crate) async fn complete(ctx: &Ctx, id: Id<Order>, if_match: IfMatch) -> Res
         order.completed_at = Some(context.now());
         save(tx, &context, &mut order, "completed", None, None)?;
         tx.record(&OrderCompleted { order_id: id.uuid(), number: order.number.clone() })?;
+        whole(tx, order)
+    })
+    .await
+}
+
+/// Notes that somebody has seen why an order needs attention, and looks after it.
+pub(crate) async fn acknowledge(ctx: &Ctx, id: Id<Order>, if_match: IfMatch, seen: String, reason: Option<String>) -> Result<WholeOrder> {
+    ctx.actor.require(&MANAGE_ORDERS)?;
+    let context = ctx.clone();
+    ctx.write(move |tx| {
+        let mut order = store::lock(tx, id)?.ok_or(&NOT_FOUND)?;
+        if_match.expected(order.version)?;
+        let Some(found) = order.attention.clone() else { return whole(tx, order) };
+        // What came up since the caller looked is not seen yet.
+        if found != seen {
+            let error = INVALID_STATE.because("Something else needs attention by now.");
+            return Err(error.with_member("current_state", found.clone()).with_member("allowed", json!([found])));
+        }
+        attention::dismiss(tx, &mut order)?;
+        save(tx, &context, &mut order, "acknowledged", reason.clone(), Some(json!({ "attention": seen })))?;
+        tx.record(&OrderUpdated { order_id: id.uuid(), number: order.number.clone() })?;
+        tx.audit(AuditEntry::ok("shop.order.acknowledge", &format!("order:{id}")).with_detail(json!({ "attention": seen })))?;
         whole(tx, order)
     })
     .await

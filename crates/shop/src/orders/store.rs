@@ -231,6 +231,19 @@ pub(crate) fn log(c: &mut Conn, order: Id<Order>, after: Option<Id<LogEntry>>, l
     c.all(sql, params![order, after])
 }
 
+/// Whether the log of an order tells exactly this, and that nothing has been settled since.
+pub(crate) fn is_logged(c: &mut Conn, order: Id<Order>, kind: &str, detail: &str) -> Result<bool, Error> {
+    let sql = "SELECT e.id FROM shop_order_events e WHERE e.order_id = ? AND e.kind = ? AND e.detail = ? AND NOT EXISTS \
+         (SELECT 1 FROM shop_order_events s WHERE s.order_id = e.order_id AND s.kind = 'settled' AND s.id > e.id) LIMIT 1";
+    Ok(c.opt::<(Id<LogEntry>,)>(sql, params![order, kind, detail])?.is_some())
+}
+
+/// The detail of the newest row of this kind in the log of an order.
+pub(crate) fn last_detail(c: &mut Conn, order: Id<Order>, kind: &str) -> Result<Option<String>, Error> {
+    let sql = "SELECT detail FROM shop_order_events WHERE order_id = ? AND kind = ? ORDER BY id DESC LIMIT 1";
+    Ok(c.opt::<(Option<String>,)>(sql, params![order, kind])?.and_then(|(detail,)| detail))
+}
+
 /// Which orders to list.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OrderFilter {

@@ -80,7 +80,8 @@ pub(crate) struct OrderView {
     /// What to do to pay it, where that is not a provider's page.
     #[schema(max_length = 4000)]
     instructions: Option<String>,
-    /// Why a person should look at it.
+    /// Why a person should look at it: `disputed`, `refund_to_be_made`, `refund_failed`, `refund_mismatch`, `payment_mismatch`,
+    /// `late_payment`, `payment_overdue` or `payment_lapsed`.
     #[schema(max_length = 64)]
     attention: Option<String>,
     /// What was bought.
@@ -381,7 +382,8 @@ pub(crate) struct OrderSummary {
     email: String,
     /// What is to be paid.
     total: Money,
-    /// Why a person should look at it.
+    /// Why a person should look at it: `disputed`, `refund_to_be_made`, `refund_failed`, `refund_mismatch`, `payment_mismatch`,
+    /// `late_payment`, `payment_overdue` or `payment_lapsed`.
     #[schema(max_length = 64)]
     attention: Option<String>,
     /// When the buyer checked out.

@@ -165,11 +165,12 @@ pub enum RefundState {
     Pending,
     /// The money went back.
     Succeeded,
-    /// It did not, and the claim was given back.
+    /// It did not, or it came again; the claim was given back.
     Failed,
 }
 
 impl RefundState {
+    /// Every state, in the order in which they may follow each other.
     const ALL: [RefundState; 4] = [RefundState::Requested, RefundState::Pending, RefundState::Succeeded, RefundState::Failed];
 
     pub(crate) fn as_str(self) -> &'static str {
@@ -185,9 +186,16 @@ impl RefundState {
         RefundState::ALL.into_iter().find(|state| state.as_str() == text).unwrap_or(RefundState::Failed)
     }
 
-    /// Whether nothing more comes of it.
+    /// Whether nobody waits for it any more.
     pub fn is_terminal(self) -> bool {
         matches!(self, RefundState::Succeeded | RefundState::Failed)
+    }
+
+    /// The state after a provider said `news`: nothing goes back, and what failed, failed, even after it had succeeded (INV-P3).
+    #[must_use]
+    pub fn after(self, news: RefundState) -> RefundState {
+        let rank = |state| RefundState::ALL.iter().position(|other| *other == state);
+        if rank(news) > rank(self) { news } else { self }
     }
 }
 
@@ -359,7 +367,7 @@ pub trait PaymentProvider: Send + Sync + 'static {
     ) -> ProviderFuture<'a, RefundSnapshot>;
     /// Checks who sent an event, over its raw bytes, before anything of it is read (INV-P1).
     fn verify_event(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Result<ProviderEvent, SignatureError>;
-    /// The events since this position, oldest first, with an overlap; and the position after them.
+    /// Some of the events since this position, with an overlap; and the position after them, from which the rest follows.
     fn events_since<'a>(&'a self, position: Option<&'a str>) -> ProviderFuture<'a, (Vec<ProviderEvent>, Option<String>)>;
 }
 
@@ -470,6 +478,23 @@ mod tests {
                 assert_eq!(after == PaymentState::Captured, from == PaymentState::Captured || news == PaymentState::Captured);
                 assert!(!from.is_terminal() || after == from || after == PaymentState::Captured, "{from:?} {news:?}");
             }
+        }
+    }
+
+    #[test]
+    fn inv_p3_every_order_of_news_about_a_refund_ends_in_the_last_state() {
+        use RefundState::{Failed, Pending, Requested, Succeeded};
+        let mut orders = vec![vec![]];
+        for _ in 0..4 {
+            orders = orders
+                .iter()
+                .flat_map(|order: &Vec<RefundState>| RefundState::ALL.map(|news| [order.as_slice(), &[news]].concat()))
+                .collect();
+        }
+        for news in orders {
+            let end = news.iter().fold(Requested, |state, news| state.after(*news));
+            let expected = [Failed, Succeeded, Pending].into_iter().find(|state| news.contains(state)).unwrap_or(Requested);
+            assert_eq!(end, expected, "{news:?}");
         }
     }
 

@@ -41,7 +41,9 @@ pub(crate) async fn reconcile(ctx: Ctx, _job: Reconcile) -> Result<()> {
         let name = provider.name();
         let position = ctx.read(move |c| Ok(store::cursor(c, name)?)).await?;
         match provider.events_since(position.as_deref()).await {
-            Ok((events, next)) => {
+            Ok((mut events, next)) => {
+                // What is about nothing of ours would only fill the inbox: nobody waits for an answer to it.
+                events.retain(|event| event.reference.is_some() || event.payment_id.is_some());
                 for batch in events.chunks(100) {
                     inbox::keep(&ctx, name, batch.to_vec()).await?;
                 }

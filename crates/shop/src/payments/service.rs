@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::ids::{Order, Payment};
 use crate::ledger::{self, CUSTOMER, EntryKind, Posting};
 use crate::order_events::{PaymentAuthorized, PaymentCaptured, PaymentDisputed, PaymentFailed};
+use crate::orders::attention::Attention;
 use crate::orders::{self, OrderRecord, OrderStatus};
 use crate::payments::settings::{CaptureMode, PaymentSettings};
 use crate::payments::{
@@ -26,6 +27,8 @@ use crate::selling_problems::PAYMENT_REQUIRED;
 pub(crate) const TURN: Duration = Duration::from_secs(20);
 /// How old a live payment gets before it is looked at again.
 const LOOK_AFTER: Duration = Duration::from_secs(300);
+/// How often news are asked for anew because somebody else was faster; after that they are applied as they are, forward only.
+const MAX_LOOKS: u32 = 5;
 /// The longest wait between two looks.
 const LOOK_AFTER_MAX: Duration = Duration::from_secs(6 * 3600);
 
@@ -118,7 +121,9 @@ async fn call_off(ctx: &Ctx, order: &OrderRecord, payment: &PaymentRecord) -> Re
             Err(error) => return Err(error),
         },
     };
-    Ok(provider.cancel(&reference, payment.currency, &ProviderKey::cancel(payment.id)).await?)
+    let news = provider.cancel(&reference, payment.currency, &ProviderKey::cancel(payment.id)).await?;
+    // Where nobody is asked, nobody says how much it was.
+    Ok(if provider.caps().is_online { news } else { Snapshot { amount: payment.money(), ..news } })
 }
 
 /// A payment whose intent the provider refused to make.
@@ -159,30 +164,46 @@ impl From<Asked> for Error {
 
 /// Looks at a payment and applies what the provider says; an order that is over wants its open payments called off.
 pub(crate) async fn refresh(ctx: &Ctx, id: Id<Payment>) -> Result<()> {
-    let (order, payment) = read(ctx, id).await?;
-    if !Providers::of(&ctx.app, &payment.provider)?.caps().is_online {
-        return Ok(());
-    }
-    let is_over = matches!(order.status(), OrderStatus::Canceled | OrderStatus::Expired);
-    let is_open = !payment.state().is_terminal();
-    if !is_open && payment.reference.is_none() {
-        // It was never made at the provider, and is not made now.
-        return Ok(());
-    }
-    let snapshot = if is_over && is_open { call_off(ctx, &order, &payment).await } else { ask(ctx, &order, &payment).await };
-    match snapshot {
-        Ok(snapshot) => apply_now(ctx, id, snapshot).await,
-        Err(Asked::Provider(error)) if !error.is_transient() && is_open && payment.reference.is_none() => fail_now(ctx, id, &error).await,
-        Err(error) => {
-            let next = ctx.now() + Duration::from_secs(60);
-            ctx.write(move |tx| Ok(store::end_turn(tx, id, next)?)).await?;
-            Err(error.into())
+    for look in 1..=MAX_LOOKS {
+        let (order, payment) = read(ctx, id).await?;
+        if !Providers::of(&ctx.app, &payment.provider)?.caps().is_online {
+            return Ok(());
+        }
+        let is_over = matches!(order.status(), OrderStatus::Canceled | OrderStatus::Expired);
+        let is_open = !payment.state().is_terminal();
+        if !is_open && payment.reference.is_none() {
+            // It was never made at the provider, and is not made now.
+            return Ok(());
+        }
+        let snapshot = if is_over && is_open { call_off(ctx, &order, &payment).await } else { ask(ctx, &order, &payment).await };
+        match snapshot {
+            Ok(snapshot) => {
+                // Whoever was faster may know more than these news: then they are asked for once more.
+                let expected = (look < MAX_LOOKS).then_some(payment.version);
+                if apply_at(ctx, id, snapshot, expected).await? {
+                    return Ok(());
+                }
+            }
+            Err(Asked::Provider(error)) if !error.is_transient() && is_open && payment.reference.is_none() => {
+                return fail_now(ctx, id, &error).await;
+            }
+            Err(error) => {
+                let next = ctx.now() + Duration::from_secs(60);
+                ctx.write(move |tx| Ok(store::end_turn(tx, id, next)?)).await?;
+                return Err(error.into());
+            }
         }
     }
+    Ok(())
 }
 
 /// Calls off every open payment of an order at its provider, before the order may end (INV-S5).
 pub(crate) async fn call_off_all(ctx: &Ctx, order: Id<Order>) -> Result<()> {
+    call_off_all_of(ctx, order, None).await.map(|_| ())
+}
+
+/// The same for a caller who means this version of the order; answers with the version that calling off has made of it.
+pub(crate) async fn call_off_all_of(ctx: &Ctx, order: Id<Order>, mut expected: Option<i64>) -> Result<Option<i64>> {
     let (record, payments) = ctx
         .read(move |c| {
             let record = orders::store::find(c, order)?.ok_or(&NOT_FOUND)?;
@@ -191,17 +212,37 @@ pub(crate) async fn call_off_all(ctx: &Ctx, order: Id<Order>) -> Result<()> {
         .await?;
     for payment in payments.iter().filter(|payment| !payment.state().is_terminal()) {
         let snapshot = call_off(ctx, &record, payment).await?;
-        apply_now(ctx, payment.id, snapshot).await?;
+        let (context, id) = (ctx.clone(), payment.id);
+        let (before, after) = ctx
+            .write(move |tx| {
+                let (mut order, mut payment) = lock(tx, id)?;
+                let before = order.clone();
+                // What happened at the provider is applied, whoever has changed the order meanwhile.
+                apply(tx, &context, &mut order, &mut payment, &snapshot)?;
+                Ok((before, order.version))
+            })
+            .await?;
+        orders::service::require_version(&before, expected)?;
+        expected = expected.map(|_| after);
     }
-    Ok(())
+    Ok(expected)
 }
 
 /// Applies what a provider said, in a transaction of its own.
 pub(crate) async fn apply_now(ctx: &Ctx, id: Id<Payment>, snapshot: Snapshot) -> Result<()> {
+    apply_at(ctx, id, snapshot, None).await.map(|_| ())
+}
+
+/// The same, unless the payment is not in this version any more; tells whether it was applied.
+async fn apply_at(ctx: &Ctx, id: Id<Payment>, snapshot: Snapshot, expected: Option<i64>) -> Result<bool> {
     let context = ctx.clone();
     ctx.write(move |tx| {
         let (mut order, mut payment) = lock(tx, id)?;
-        apply(tx, &context, &mut order, &mut payment, &snapshot)
+        if expected.is_some_and(|version| version != payment.version) {
+            return Ok(false);
+        }
+        apply(tx, &context, &mut order, &mut payment, &snapshot)?;
+        Ok(true)
     })
     .await
 }
@@ -247,12 +288,20 @@ fn reload(tx: &mut Tx<'_, '_>, payment: &mut PaymentRecord) -> Result<()> {
 
 /// Applies what a provider says about a locked payment of a locked order: forward only, each movement once (INV-P3).
 pub(crate) fn apply(tx: &mut Tx<'_, '_>, ctx: &Ctx, order: &mut OrderRecord, payment: &mut PaymentRecord, news: &Snapshot) -> Result<()> {
-    check_identity(payment, news)?;
+    if !fits(payment, news) {
+        return refuse(tx, ctx, order, payment, news);
+    }
+    orders::service::settle_mismatch(tx, ctx, order, Attention::PaymentMismatch, payment)?;
     let (before, was_disputed) = (payment.state(), payment.is_disputed);
     let after = before.after(news.state);
     payment.reference = Some(news.reference.clone());
     payment.state = after.as_str().to_owned();
-    payment.authorized = if after == PaymentState::Authorized { news.authorized.min(payment.amount) } else { 0 };
+    payment.authorized = match (after, news.state) {
+        (PaymentState::Authorized, PaymentState::Authorized) => news.authorized.min(payment.amount),
+        // Old news do not take back what was promised since.
+        (PaymentState::Authorized, _) => payment.authorized,
+        _ => 0,
+    };
     payment.captured = payment.captured.max(news.captured.min(payment.amount));
     payment.provider_code = news.decline_code.as_ref().map(|code| code.chars().take(64).collect());
     if payment.client_data_sealed.is_none() {
@@ -266,20 +315,27 @@ pub(crate) fn apply(tx: &mut Tx<'_, '_>, ctx: &Ctx, order: &mut OrderRecord, pay
     reload(tx, payment)?;
     tell(tx, payment, before, after)?;
     if payment.is_disputed && !was_disputed {
-        order.attention = Some("disputed".to_owned());
+        order.attention = Some(Attention::Disputed.as_str().to_owned());
         orders::service::save(tx, ctx, order, "disputed", None, Some(json!({ "payment_id": payment.id })))?;
     }
     orders::service::follow_payment(tx, ctx, order, payment, before)
 }
 
-/// News about another intent, or about more money than was asked for, are never applied.
-fn check_identity(payment: &PaymentRecord, news: &Snapshot) -> Result<()> {
-    let is_other = payment.reference.as_ref().is_some_and(|reference| *reference != news.reference);
-    let is_odd = news.amount.currency != payment.currency || news.captured > payment.amount;
-    if is_other || is_odd {
-        return Err(Error::internal(format!("the news about {} do not fit the payment {}", news.reference, payment.id)));
-    }
-    Ok(())
+/// Whether these news are about this payment: the same intent, asking for the same amount in the same currency.
+fn fits(payment: &PaymentRecord, news: &Snapshot) -> bool {
+    let is_same = payment.reference.as_ref().is_none_or(|reference| *reference == news.reference);
+    is_same && news.amount == payment.money() && news.captured <= payment.amount
+}
+
+/// News that do not fit change nothing; a person has to look.
+fn refuse(tx: &mut Tx<'_, '_>, ctx: &Ctx, order: &mut OrderRecord, payment: &mut PaymentRecord, news: &Snapshot) -> Result<()> {
+    payment.check_at = next_look(ctx, payment, payment.state());
+    save(tx, ctx, payment)?;
+    let detail = json!({
+        "payment_id": payment.id, "asked": payment.money(), "found": news.amount, "captured": news.captured,
+        "provider_reference": news.reference,
+    });
+    orders::service::tell_mismatch(tx, ctx, order, Attention::PaymentMismatch, detail)
 }
 
 fn seal_client_data(ctx: &Ctx, id: Id<Payment>, news: &Snapshot) -> Result<Option<Vec<u8>>> {
@@ -467,7 +523,9 @@ pub(crate) async fn capture(ctx: &Ctx, id: Id<Payment>, amount: Option<Money>) -
         Err(error) => return Err(refusal(error)),
     };
     apply_now(ctx, id, news).await?;
-    Ok(read(ctx, id).await?.1)
+    let (_, payment) = read(ctx, id).await?;
+    // What was promised may have lapsed before it was asked for.
+    if payment.state() == PaymentState::Captured { Ok(payment) } else { Err(invalid_state(&payment, &["authorized"])) }
 }
 
 /// Calls an open payment off.

@@ -122,6 +122,16 @@ pub(crate) fn add_refunded(tx: &mut db::Tx<'_>, id: Id<Payment>, amount: i64) ->
     Ok(changed == 1)
 }
 
+/// Notes that money which had gone back came again; the claim on it goes too.
+pub(crate) fn undo_refunded(tx: &mut db::Tx<'_>, id: Id<Payment>, amount: i64) -> Result<bool, Error> {
+    let changed = tx.execute(
+        "UPDATE shop_payments SET refunded = refunded - ?, refund_claimed = refund_claimed - ?, version = version + 1 \
+         WHERE id = ? AND refunded >= ?",
+        params![amount, amount, id, amount],
+    )?;
+    Ok(changed == 1)
+}
+
 /// Payments that should be looked after by now.
 pub(crate) fn due(c: &mut Conn, now: Timestamp) -> Result<Vec<Id<Payment>>, Error> {
     let rows = c.all::<(Id<Payment>,)>("SELECT id FROM shop_payments WHERE check_at <= ? ORDER BY check_at LIMIT 50", params![now])?;
@@ -134,6 +144,12 @@ pub(crate) fn take_turn(tx: &mut db::Tx<'_>, id: Id<Payment>, now: Timestamp, un
         "UPDATE shop_payments SET check_at = ?, checks = checks + 1, version = version + 1 WHERE id = ? AND check_at <= ?",
         params![until, id, now],
     )? == 1)
+}
+
+/// Lets a payment be looked at from this time on, although nothing more was expected of it.
+pub(crate) fn look_again(tx: &mut db::Tx<'_>, id: Id<Payment>, from: Timestamp) -> Result<(), Error> {
+    tx.execute("UPDATE shop_payments SET check_at = ?, version = version + 1 WHERE id = ?", params![from, id])?;
+    Ok(())
 }
 
 /// Lets somebody else look after a payment from this time on, if it is still to be looked after.

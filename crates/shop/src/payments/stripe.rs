@@ -31,8 +31,10 @@ const TRIES: u32 = 3;
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
 /// How far the polling of events looks back over what it has seen: events are not listed strictly in order.
 const OVERLAP_SECS: i64 = 600;
-/// How many pages of events one poll reads at most.
-const MAX_PAGES: u32 = 50;
+/// How many pages of events one poll reads at most; the next goes on from there.
+const MAX_PAGES: u32 = 20;
+/// How many pages of refunds of one intent are read at most.
+const MAX_REFUND_PAGES: u32 = 20;
 
 /// How many decimal places the amounts of a currency have at Stripe.
 const PLACES: [(u32, &str); 3] = [
@@ -183,8 +185,19 @@ impl Stripe {
     }
 
     async fn refunds_of(&self, reference: &str, currency: Currency) -> Result<Vec<RefundSnapshot>, ProviderError> {
-        let list = self.get("refunds", &[("payment_intent", reference.to_owned()), ("limit", "100".to_owned())]).await?;
-        items(&list).iter().map(|refund| refund_snapshot(refund, currency)).collect()
+        let mut refunds: Vec<RefundSnapshot> = Vec::new();
+        for _ in 0..MAX_REFUND_PAGES {
+            let mut query = vec![("payment_intent", reference.to_owned()), ("limit", "100".to_owned())];
+            query.extend(refunds.last().map(|refund| ("starting_after", refund.reference.clone())));
+            let page = self.get("refunds", &query).await?;
+            for refund in items(&page) {
+                refunds.push(refund_snapshot(refund, currency)?);
+            }
+            if page["has_more"] != true || items(&page).is_empty() {
+                return Ok(refunds);
+            }
+        }
+        Err(ProviderError::OutcomeUnknown(format!("{reference} has more refunds than can be read")))
     }
 
     async fn dispute_of(&self, reference: &str, currency: Currency) -> Result<Option<Dispute>, ProviderError> {
@@ -202,15 +215,21 @@ impl Stripe {
     /// The intent as it stands, with what belongs to it.
     async fn snapshot(&self, intent: &Value, currency: Currency) -> Result<Snapshot, ProviderError> {
         let reference = text(intent, "id")?;
+        let found = currency_of(intent)?;
+        if found != currency {
+            // Whose ever this is, it is not ours: its figures are not read by our exponents.
+            return Ok(stranger(reference, Money::new(intent["amount"].as_i64().unwrap_or(0), found)));
+        }
         let charge = charge_of(intent);
         let received = intent["amount_received"].as_i64().unwrap_or(0);
         let has_money = received > 0;
         let refunds = if has_money { self.refunds_of(&reference, currency).await? } else { Vec::new() };
         let is_disputed = charge.is_some_and(|charge| charge["disputed"] == true || !charge["dispute"].is_null());
         let dispute = if is_disputed { self.dispute_of(&reference, currency).await? } else { None };
+        let state = state_of(intent, received);
         let amount = from_stripe(intent["amount"].as_i64().unwrap_or(0), currency)?;
         Ok(Snapshot {
-            state: state_of(intent, received),
+            state,
             amount: Money::new(amount, currency),
             authorized: from_stripe(intent["amount_capturable"].as_i64().unwrap_or(0), currency)?,
             captured: from_stripe(received, currency)?,
@@ -218,7 +237,8 @@ impl Stripe {
             fee: charge.and_then(fee_of),
             refunds,
             dispute,
-            decline_code: decline_of(intent),
+            // What an earlier card was refused for says nothing about money that has come since.
+            decline_code: decline_of(intent).filter(|_| !matches!(state, PaymentState::Authorized | PaymentState::Captured)),
             client_data: self.client_data(intent),
             reference,
         })
@@ -249,6 +269,28 @@ fn refusal(status: StatusCode, body: &Value) -> ProviderError {
 fn text(value: &Value, member: &str) -> Result<String, ProviderError> {
     let found = value[member].as_str().map(str::to_owned);
     found.ok_or_else(|| ProviderError::OutcomeUnknown(format!("the answer lacks {member}")))
+}
+
+fn currency_of(object: &Value) -> Result<Currency, ProviderError> {
+    let found = text(object, "currency")?.to_ascii_uppercase().parse();
+    found.map_err(|_| ProviderError::OutcomeUnknown("the answer is in no currency that we know".to_owned()))
+}
+
+/// An intent of which nothing but its name and amount is taken notice.
+fn stranger(reference: String, amount: Money) -> Snapshot {
+    Snapshot {
+        reference,
+        state: PaymentState::Pending,
+        amount,
+        authorized: 0,
+        captured: 0,
+        charge: None,
+        fee: None,
+        refunds: Vec::new(),
+        dispute: None,
+        decline_code: None,
+        client_data: None,
+    }
 }
 
 fn items(list: &Value) -> &[Value] {
@@ -296,7 +338,11 @@ fn refund_snapshot(refund: &Value, currency: Currency) -> Result<RefundSnapshot,
         reference: text(refund, "id")?,
         refund_id: refund["metadata"]["refund"].as_str().and_then(|id| id.parse().ok()),
         state,
-        amount: Money::new(from_stripe(refund["amount"].as_i64().unwrap_or(0), currency)?, currency),
+        amount: match currency_of(refund) {
+            // Not ours to read: the currency alone tells that it does not fit.
+            Ok(other) if other != currency => Money::new(refund["amount"].as_i64().unwrap_or(0), other),
+            _ => Money::new(from_stripe(refund["amount"].as_i64().unwrap_or(0), currency)?, currency),
+        },
         code: refund["failure_reason"].as_str().map(str::to_owned),
     })
 }
@@ -361,9 +407,11 @@ impl PaymentProvider for Stripe {
 
     fn find<'a>(&'a self, payment: Id<Payment>, currency: Currency) -> ProviderFuture<'a, Option<Snapshot>> {
         Box::pin(async move {
-            let query = [("query", format!("metadata['payment']:'{payment}'")), ("limit", "1".to_owned())];
+            // Double quotes are the query language's own; some who speak it understand no others.
+            let query = [("query", format!("metadata[\"payment\"]:\"{payment}\"")), ("limit", "1".to_owned())];
             let found = self.get("payment_intents/search", &query).await?;
-            match items(&found).first() {
+            // A search finds what is alike; only what names this payment is its intent.
+            match items(&found).iter().find(|intent| intent["metadata"]["payment"] == payment.to_string()) {
                 Some(intent) => self.snapshot(intent, currency).await.map(Some),
                 None => Ok(None),
             }
@@ -421,26 +469,82 @@ impl PaymentProvider for Stripe {
 
     fn events_since<'a>(&'a self, position: Option<&'a str>) -> ProviderFuture<'a, (Vec<ProviderEvent>, Option<String>)> {
         Box::pin(async move {
-            let last: i64 = position.and_then(|text| text.parse().ok()).unwrap_or(0);
-            let mut query = vec![("limit", "100".to_owned())];
-            if last > 0 {
-                query.push(("created[gte]", (last - OVERLAP_SECS).to_string()));
-            }
+            let mut place = Place::parse(position.unwrap_or_default());
             let mut events: Vec<ProviderEvent> = Vec::new();
-            for _ in 0..MAX_PAGES {
-                let mut page_query = query.clone();
-                page_query.extend(events.last().map(|event| ("starting_after", event.id.clone())));
-                let page = self.get("events", &page_query).await?;
-                let found = items(&page);
-                events.extend(found.iter().filter_map(|event| event_of(event, serde_json::to_vec(event).unwrap_or_default())));
-                if page["has_more"] != true || found.is_empty() {
+            for page in 0..MAX_PAGES {
+                let found = match self.get("events", &place.query()).await {
+                    // The event after which the walk goes on is forgotten there: it begins anew.
+                    Err(ProviderError::Invalid { .. }) if place.after.is_some() => {
+                        place.after = None;
+                        continue;
+                    }
+                    // What was read is kept; the next poll goes on from there.
+                    Err(error) if page > 0 => {
+                        tracing::warn!("polling the events of stripe broke off and goes on next time: {error}");
+                        break;
+                    }
+                    found => found?,
+                };
+                events.extend(items(&found).iter().filter_map(|event| event_of(event, serde_json::to_vec(event).unwrap_or_default())));
+                if !place.step(&found) {
                     break;
                 }
             }
-            let newest = events.iter().map(|event| event.created).max().unwrap_or(0).max(last);
             events.reverse();
-            Ok((events, (newest > 0).then(|| newest.to_string())))
+            Ok((events, place.text()))
         })
+    }
+}
+
+/// Where the polling of events stands. Stripe lists the newest first, so that one walk goes back in time, over several polls if it is
+/// long; only a walk that has reached its end moves the beginning of the next one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Place {
+    /// Everything up to this second has been seen.
+    seen: i64,
+    /// The newest second of the walk that is under way.
+    newest: i64,
+    /// The event up to which the walk has come; none at its beginning.
+    after: Option<String>,
+}
+
+impl Place {
+    /// `seen`, or `seen;newest;after` amid a walk.
+    fn parse(text: &str) -> Place {
+        let mut parts = text.splitn(3, ';');
+        let mut second = || parts.next().and_then(|part| part.parse().ok()).unwrap_or(0);
+        let (seen, newest) = (second(), second());
+        Place { seen, newest, after: parts.next().map(str::to_owned) }
+    }
+
+    fn text(&self) -> Option<String> {
+        match &self.after {
+            Some(after) => Some(format!("{};{};{after}", self.seen, self.newest)),
+            None => (self.seen > 0).then(|| self.seen.to_string()),
+        }
+    }
+
+    fn query(&self) -> Vec<(&'static str, String)> {
+        let mut query = vec![("limit", "100".to_owned())];
+        if self.seen > 0 {
+            query.push(("created[gte]", (self.seen - OVERLAP_SECS).to_string()));
+        }
+        query.extend(self.after.clone().map(|id| ("starting_after", id)));
+        query
+    }
+
+    /// Goes one page on; false when that was the last one.
+    fn step(&mut self, page: &Value) -> bool {
+        let found = items(page);
+        let newest = found.iter().filter_map(|event| event["created"].as_i64()).max().unwrap_or(0);
+        self.newest = self.newest.max(newest);
+        let last = found.last().and_then(|event| event["id"].as_str());
+        if page["has_more"] == true && last.is_some() {
+            self.after = last.map(str::to_owned);
+            return true;
+        }
+        *self = Place { seen: self.seen.max(self.newest), newest: 0, after: None };
+        false
     }
 }
 
@@ -475,6 +579,22 @@ mod tests {
         }
         assert!(from_stripe(100, "IQD".parse().unwrap()).is_err());
         assert!(from_stripe(12_345, "ISK".parse().unwrap()).is_err());
+    }
+
+    #[test]
+    fn inv_p5_a_long_walk_over_events_goes_on_where_it_stopped() {
+        let page = |ids: &[(&str, i64)], has_more: bool| {
+            let data: Vec<Value> = ids.iter().map(|(id, created)| json!({ "id": id, "created": created })).collect();
+            json!({ "data": data, "has_more": has_more })
+        };
+        let mut place = Place::parse("1000");
+        assert!(place.step(&page(&[("evt_9", 2_000), ("evt_8", 1_990)], true)));
+        assert_eq!(place.text().as_deref(), Some("1000;2000;evt_8"));
+        let mut place = Place::parse("1000;2000;evt_8");
+        assert_eq!(place.query()[1..], [("created[gte]", "400".to_owned()), ("starting_after", "evt_8".to_owned())]);
+        assert!(!place.step(&page(&[("evt_7", 1_500)], false)));
+        assert_eq!(place.text().as_deref(), Some("2000"));
+        assert_eq!(Place::default().text(), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use kernel::error::{ALREADY_EXISTS, CURSOR_INVALID, QUOTA_EXCEEDED, SLUG_TAKEN, SORT_NOT_SUPPORTED};
 use kernel::http::{Body, Created, Etag, IfMatch, Json, List, NoContent, Operation, Path, Query};
+use kernel::media::{MediaFile, MediaView};
 use kernel::money::{Currency, Money};
 use kernel::page::PageRequest;
 use kernel::{Ctx, Error, FieldError, Id, Result, Timestamp};
@@ -14,6 +15,7 @@ use crate::ids::{Category, Product, TaxClass, Variant};
 use crate::permissions::MANAGE_PRODUCTS;
 use crate::prices::VariantPrice;
 use crate::problems::{CURRENCY_NOT_SUPPORTED, IN_USE, SKU_TAKEN};
+use crate::products::etag::{ProductEtag, ProductMatch, tag_of};
 use crate::products::service::{
     self, ListedProduct, NewProduct, NewVariant, ProductPatch, ProductQuery, VariantPatch, Which, WholeProduct,
 };
@@ -37,7 +39,7 @@ pub(crate) fn operations() -> [Operation; 11] {
         Operation::get("/api/v1/shop/products/{product_id}", "getProduct", get)
             .tag("Products")
             .summary("Read a product")
-            .describe("With its variants and their prices. How much can be had is another question: see its availability.")
+            .describe("With its media, its variants and their prices. How much can be had is another question: see its availability.")
             .public(),
         Operation::get("/api/v1/shop/products/by-slug/{slug}", "getProductBySlug", get_by_slug)
             .tag("Products")
@@ -101,8 +103,8 @@ pub(crate) fn operations() -> [Operation; 11] {
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "id": "019ab0b2-8f00-7000-8000-000000000001", "slug": "shirt", "status": "active", "title": "Shirt", "description": "Soft.", "description_html": "<p>Soft.</p>\n", "vendor": null,
-    "attributes": {}, "seo": {"title": null, "description": null}, "options": [{"name": "Size", "values": ["S", "M"]}], "category_ids": [],
-    "variants": [], "published_at": "2026-11-22T12:00:00.000Z", "created_at": "2026-11-22T12:00:00.000Z",
+    "attributes": {}, "seo": {"title": null, "description": null}, "options": [{"name": "Size", "values": ["S", "M"]}], "media": [],
+    "category_ids": [], "variants": [], "published_at": "2026-11-22T12:00:00.000Z", "created_at": "2026-11-22T12:00:00.000Z",
     "updated_at": "2026-11-22T12:00:00.000Z", "version": 1
 }))]
 struct ProductView {
@@ -129,6 +131,9 @@ struct ProductView {
     /// In what its variants differ.
     #[schema(max_items = 5)]
     options: Vec<ProductOption>,
+    /// Pictures and other files that show it, in order.
+    #[schema(max_items = 250)]
+    media: Vec<MediaView>,
     /// The categories that it is in.
     #[schema(value_type = Vec<uuid::Uuid>, max_items = 100)]
     category_ids: Vec<Id<Category>>,
@@ -237,6 +242,7 @@ impl From<WholeProduct> for ProductView {
             attributes: serde_json::from_str(&product.attributes).unwrap_or_default(),
             seo: product.seo,
             options: product.options,
+            media: whole.media,
             category_ids: whole.category_ids,
             variants: variants.collect(),
             published_at: product.published_at,
@@ -247,8 +253,9 @@ impl From<WholeProduct> for ProductView {
     }
 }
 
-fn with_etag(whole: WholeProduct) -> Etag<Json<ProductView>> {
-    Etag { version: whole.product.version, answer: Json(whole.into()) }
+fn with_etag(whole: WholeProduct) -> ProductEtag<Json<ProductView>> {
+    let view = ProductView::from(whole);
+    ProductEtag { tag: tag_of(view.version, &view.media), answer: Json(view) }
 }
 
 fn variant_with_etag((variant, prices): (VariantRecord, Vec<VariantPrice>)) -> Etag<Json<VariantView>> {
@@ -259,7 +266,7 @@ fn variant_with_etag((variant, prices): (VariantRecord, Vec<VariantPrice>)) -> E
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "id": "019ab0b2-8f00-7000-8000-000000000001", "slug": "shirt", "status": "active", "title": "Shirt", "vendor": null,
-    "price_from": {"amount": 1299, "currency": "EUR"}, "price_to": {"amount": 1499, "currency": "EUR"},
+    "featured_media": null, "price_from": {"amount": 1299, "currency": "EUR"}, "price_to": {"amount": 1499, "currency": "EUR"},
     "published_at": "2026-11-22T12:00:00.000Z", "created_at": "2026-11-22T12:00:00.000Z", "updated_at": "2026-11-22T12:00:00.000Z", "version": 1
 }))]
 struct ProductSummary {
@@ -274,6 +281,8 @@ struct ProductSummary {
     title: String,
     /// Who makes it.
     vendor: Option<String>,
+    /// The first of its media.
+    featured_media: Option<MediaView>,
     /// The lowest price of a variant; null when it has none in the currency.
     price_from: Option<Money>,
     /// The highest price of a variant.
@@ -297,6 +306,7 @@ impl From<ListedProduct> for ProductSummary {
             status: product.status,
             title: product.title,
             vendor: product.vendor,
+            featured_media: listed.featured,
             price_from: listed.prices.map(|(low, _)| money(low)),
             price_to: listed.prices.map(|(_, high)| money(high)),
             published_at: product.published_at,
@@ -348,11 +358,11 @@ async fn list(ctx: Ctx, Query(filter): Query<ProductFilter>) -> Result<List<Prod
     Ok(List(service::list(&ctx, query).await?.map(ProductSummary::from)))
 }
 
-async fn get(ctx: Ctx, Path(id): Path<Id<Product>>) -> Result<Etag<Json<ProductView>>> {
+async fn get(ctx: Ctx, Path(id): Path<Id<Product>>) -> Result<ProductEtag<Json<ProductView>>> {
     Ok(with_etag(service::find(&ctx, Which::Id(id)).await?))
 }
 
-async fn get_by_slug(ctx: Ctx, Path(slug): Path<String>) -> Result<Etag<Json<ProductView>>> {
+async fn get_by_slug(ctx: Ctx, Path(slug): Path<String>) -> Result<ProductEtag<Json<ProductView>>> {
     Ok(with_etag(service::find(&ctx, Which::Slug(slug)).await?))
 }
 
@@ -423,6 +433,10 @@ struct NewProductBody {
     #[serde(default)]
     #[schema(max_items = 5)]
     options: Vec<ProductOption>,
+    /// Files of the media library that show it, in order.
+    #[serde(default)]
+    #[schema(value_type = Vec<uuid::Uuid>, max_items = 250)]
+    media: Vec<Id<MediaFile>>,
     /// The categories that it is in.
     #[serde(default)]
     #[schema(value_type = Vec<uuid::Uuid>, max_items = 100)]
@@ -504,7 +518,7 @@ fn attributes_json(attributes: Map<String, Value>) -> Result<String> {
     Err(Error::invalid(vec![FieldError::body("/attributes", "too_long", format!("At most {MAX_ATTRIBUTES} bytes."))]))
 }
 
-async fn create(ctx: Ctx, Body(new): Body<NewProductBody>) -> Result<Etag<Created<ProductView>>> {
+async fn create(ctx: Ctx, Body(new): Body<NewProductBody>) -> Result<ProductEtag<Created<ProductView>>> {
     let new = NewProduct {
         title: new.title,
         slug: new.slug,
@@ -514,11 +528,13 @@ async fn create(ctx: Ctx, Body(new): Body<NewProductBody>) -> Result<Etag<Create
         attributes: attributes_json(new.attributes)?,
         seo: new.seo,
         options: new.options,
+        media: new.media,
         category_ids: new.category_ids,
         variants: new.variants.into_iter().map(NewVariant::from).collect(),
     };
     let body = ProductView::from(service::create(&ctx, new).await?);
-    Ok(Etag { version: body.version, answer: Created { location: format!("/api/v1/shop/products/{}", body.id), body } })
+    let location = format!("/api/v1/shop/products/{}", body.id);
+    Ok(ProductEtag { tag: tag_of(body.version, &body.media), answer: Created { location, body } })
 }
 
 /// What to change about a product.
@@ -549,6 +565,9 @@ struct PatchProduct {
     /// In what its variants differ.
     #[schema(max_items = 5)]
     options: Option<Vec<ProductOption>>,
+    /// Files of the media library that show it, in order; replaces those that did.
+    #[schema(value_type = Option<Vec<uuid::Uuid>>, max_items = 250)]
+    media: Option<Vec<Id<MediaFile>>>,
     /// The categories that it is in; replaces those that it was in.
     #[schema(value_type = Option<Vec<uuid::Uuid>>, max_items = 100)]
     category_ids: Option<Vec<Id<Category>>>,
@@ -556,10 +575,10 @@ struct PatchProduct {
 
 async fn update(
     ctx: Ctx,
-    if_match: IfMatch,
+    ProductMatch(if_match): ProductMatch,
     Path(id): Path<Id<Product>>,
     Body(patch): Body<PatchProduct>,
-) -> Result<Etag<Json<ProductView>>> {
+) -> Result<ProductEtag<Json<ProductView>>> {
     let patch = ProductPatch {
         title: patch.title,
         slug: patch.slug,
@@ -569,6 +588,7 @@ async fn update(
         attributes: patch.attributes.map(attributes_json).transpose()?,
         seo: patch.seo,
         options: patch.options,
+        media: patch.media,
         category_ids: patch.category_ids,
     };
     Ok(with_etag(service::update(&ctx, id, patch, if_match).await?))

@@ -1,11 +1,13 @@
 //! Products: what is sold, in one or more variants.
 
+mod etag;
 pub(crate) mod http;
 pub(crate) mod samples;
 pub(crate) mod service;
 mod slugs;
 pub(crate) mod store;
 
+use kernel::media::{self, MediaFile};
 use kernel::{Id, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -16,6 +18,8 @@ use crate::ids::{Product, TaxClass, Variant};
 /// The most options of a product and variants of a product (shop.md §12).
 pub(crate) const MAX_OPTIONS: usize = 5;
 pub(crate) const MAX_VARIANTS: usize = 250;
+/// How the library of files calls a product that uses one.
+pub(crate) const MEDIA_SUBJECT: &str = "shop.product";
 
 /// Whether a product can be seen and bought.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -100,6 +104,8 @@ pub(crate) struct ProductRecord {
     pub(crate) attributes: String,
     pub(crate) seo: Seo,
     pub(crate) options: Vec<ProductOption>,
+    /// What shows it, in the order in which it is shown.
+    pub(crate) media: Vec<Id<MediaFile>>,
     pub(crate) published_at: Option<Timestamp>,
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
@@ -109,6 +115,18 @@ pub(crate) struct ProductRecord {
 impl ProductRecord {
     pub(crate) fn is_public(&self) -> bool {
         self.status == ProductStatus::Active
+    }
+
+    /// Every file that it uses: its media, and what its description shows.
+    pub(crate) fn files(&self) -> Vec<Id<MediaFile>> {
+        let mut files = self.media.clone();
+        let mentioned = [&self.description_html, &self.description].into_iter().flat_map(|text| media::mentioned_in(text));
+        for id in mentioned {
+            if !files.contains(&id) {
+                files.push(id);
+            }
+        }
+        files
     }
 }
 

@@ -172,6 +172,7 @@ async fn add_product(
         attributes: "{}".to_owned(),
         seo: Seo::default(),
         options,
+        media: Vec::new(),
         category_ids: vec![category],
         variants,
     };

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use kernel::error::NOT_FOUND;
 use kernel::http::IfMatch;
+use kernel::media::{self, MediaFile, MediaView};
 use kernel::money::Currency;
 use kernel::page::{CursorValue, KeyKind, Keyset, Page, PageRequest, SortKey};
 use kernel::richtext::{self, Format, Policy};
@@ -17,7 +18,8 @@ use crate::prices::{self, VariantPrice};
 use crate::problems::{CURRENCY_NOT_SUPPORTED, IN_USE};
 use crate::products::store::{self, ProductFilter};
 use crate::products::{
-    MAX_OPTIONS, MAX_VARIANTS, OptionValue, ProductOption, ProductRecord, ProductStatus, Seo, VariantRecord, folded, slugs, title_of,
+    MAX_OPTIONS, MAX_VARIANTS, MEDIA_SUBJECT, OptionValue, ProductOption, ProductRecord, ProductStatus, Seo, VariantRecord, folded, slugs,
+    title_of,
 };
 use crate::settings::ShopRules;
 use crate::{carts, categories, locations, stock, taxes};
@@ -25,6 +27,8 @@ use crate::{carts, categories, locations, stock, taxes};
 /// A product with everything that belongs to it.
 pub(crate) struct WholeProduct {
     pub(crate) product: ProductRecord,
+    /// Those of its media that are still there, in order.
+    pub(crate) media: Vec<MediaView>,
     pub(crate) category_ids: Vec<Id<Category>>,
     pub(crate) variants: Vec<VariantRecord>,
     pub(crate) prices: HashMap<Id<Variant>, Vec<VariantPrice>>,
@@ -41,6 +45,7 @@ pub(crate) struct NewProduct {
     pub(crate) attributes: String,
     pub(crate) seo: Seo,
     pub(crate) options: Vec<ProductOption>,
+    pub(crate) media: Vec<Id<MediaFile>>,
     pub(crate) category_ids: Vec<Id<Category>>,
     pub(crate) variants: Vec<NewVariant>,
 }
@@ -68,6 +73,7 @@ pub(crate) async fn create(ctx: &Ctx, new: NewProduct) -> Result<WholeProduct> {
         ctx.actor.require(&MANAGE_PRICES)?;
     }
     check_options(&new.options)?;
+    check_media(&new.media)?;
     let description_html = rendered(ctx, &new.description).await?;
     for (index, variant) in new.variants.iter().enumerate() {
         check_variant(&new.options, &variant.options, &format!("/variants/{index}"))?;
@@ -92,12 +98,16 @@ pub(crate) async fn create(ctx: &Ctx, new: NewProduct) -> Result<WholeProduct> {
             attributes: new.attributes.clone(),
             seo: new.seo.clone(),
             options: new.options.clone(),
+            media: new.media.clone(),
             published_at: (new.status == ProductStatus::Active).then_some(now),
             created_at: now,
             updated_at: now,
             version: 1,
         };
         store::insert(tx, &product)?;
+        if !product.files().is_empty() {
+            require_media(&product.media, &use_files(tx, &context, &product)?)?;
+        }
         categories::store::set_of_product(tx, id, &new.category_ids)?;
         for (position, variant) in new.variants.iter().enumerate() {
             insert_variant(tx, &context, &product, variant, i64::try_from(position).unwrap_or(i64::MAX), &format!("/variants/{position}"))?;
@@ -108,6 +118,27 @@ pub(crate) async fn create(ctx: &Ctx, new: NewProduct) -> Result<WholeProduct> {
         whole(tx, product, true)
     })
     .await
+}
+
+/// Each file shows a product once.
+fn check_media(ids: &[Id<MediaFile>]) -> Result<()> {
+    let is_twice = |(at, id): (usize, &Id<MediaFile>)| ids[..at].contains(id).then_some(at);
+    let error = |at| FieldError::body(format!("/media/{at}"), "not_unique", "The file stands in the list already.");
+    let errors: Vec<FieldError> = ids.iter().enumerate().filter_map(is_twice).map(error).collect();
+    if errors.is_empty() { Ok(()) } else { Err(Error::invalid(errors)) }
+}
+
+/// Tells the library which files a product uses now; answers those that it may.
+fn use_files(tx: &mut Tx<'_, '_>, ctx: &Ctx, product: &ProductRecord) -> Result<Vec<Id<MediaFile>>> {
+    media::use_only(tx, ctx, &product.files(), MEDIA_SUBJECT, product.id.uuid())
+}
+
+/// Media that are not there, or that the caller may not see: the two look the same.
+fn require_media(ids: &[Id<MediaFile>], used: &[Id<MediaFile>]) -> Result<()> {
+    let is_unknown = |(at, id): (usize, &Id<MediaFile>)| (!used.contains(id)).then_some(at);
+    let error = |at| FieldError::body(format!("/media/{at}"), "unknown_reference", "There is no file with this id.");
+    let errors: Vec<FieldError> = ids.iter().enumerate().filter_map(is_unknown).map(error).collect();
+    if errors.is_empty() { Ok(()) } else { Err(Error::invalid(errors)) }
 }
 
 /// A description as safe HTML.
@@ -239,7 +270,8 @@ fn whole(c: &mut db::Conn, product: ProductRecord, may_see_any: bool) -> Result<
     let mut variants = store::variants(c, product.id)?;
     variants.retain(|variant| may_see_any || variant.is_active);
     let category_ids = categories::store::of_product(c, product.id)?;
-    Ok(WholeProduct { prices: prices::store::of_product(c, product.id)?, category_ids, variants, product })
+    let media = if product.media.is_empty() { Vec::new() } else { media::views(c, &product.media)? };
+    Ok(WholeProduct { prices: prices::store::of_product(c, product.id)?, media, category_ids, variants, product })
 }
 
 /// What is asked for: an id, or the readable part of an address.
@@ -300,9 +332,10 @@ pub(crate) struct ProductQuery {
     pub(crate) page: PageRequest,
 }
 
-/// A product in a list: with the lowest and the highest price of its variants.
+/// A product in a list: with its first picture, and the lowest and the highest price of its variants.
 pub(crate) struct ListedProduct {
     pub(crate) product: ProductRecord,
+    pub(crate) featured: Option<MediaView>,
     pub(crate) prices: Option<(i64, i64)>,
     pub(crate) currency: Currency,
 }
@@ -330,7 +363,15 @@ pub(crate) async fn list(ctx: &Ctx, query: ProductQuery) -> Result<Page<ListedPr
         let products = store::list(c, &filter, &reader)?;
         let ids: Vec<Id<Product>> = products.iter().map(|product| product.id).collect();
         let ranges = prices::store::ranges(c, &ids, currency, now)?;
-        Ok(products.into_iter().map(|product| ListedProduct { prices: ranges.get(&product.id).copied(), product, currency }).collect())
+        let first: Vec<Id<MediaFile>> = products.iter().filter_map(|product| product.media.first().copied()).collect();
+        let files = if first.is_empty() { Vec::new() } else { media::views(c, &first)? };
+        let listed = |product: ProductRecord| ListedProduct {
+            prices: ranges.get(&product.id).copied(),
+            featured: product.media.first().and_then(|first| files.iter().find(|file| file.id == *first)).cloned(),
+            product,
+            currency,
+        };
+        Ok(products.into_iter().map(listed).collect())
     };
     // A search may take its time, and must not hold a worker.
     let rows = if is_search { ctx.read_long(find).await? } else { ctx.read(find).await? };
@@ -354,6 +395,7 @@ pub(crate) struct ProductPatch {
     pub(crate) attributes: Option<String>,
     pub(crate) seo: Option<Seo>,
     pub(crate) options: Option<Vec<ProductOption>>,
+    pub(crate) media: Option<Vec<Id<MediaFile>>>,
     pub(crate) category_ids: Option<Vec<Id<Category>>>,
 }
 
@@ -362,6 +404,7 @@ pub(crate) async fn update(ctx: &Ctx, id: Id<Product>, patch: ProductPatch, if_m
     if let Some(options) = &patch.options {
         check_options(options)?;
     }
+    check_media(patch.media.as_deref().unwrap_or_default())?;
     let description_html = match &patch.description {
         Some(description) => Some(rendered(ctx, description).await?),
         None => None,
@@ -370,8 +413,17 @@ pub(crate) async fn update(ctx: &Ctx, id: Id<Product>, patch: ProductPatch, if_m
     ctx.write(move |tx| {
         let mut product = store::lock(tx, id)?.ok_or(&NOT_FOUND)?;
         if_match.expected(product.version)?;
+        let files = product.files();
         apply(&mut product, &patch, context.now());
         product.description_html = description_html.clone().unwrap_or(product.description_html);
+        if product.files() != files {
+            let used = use_files(tx, &context, &product)?;
+            match &patch.media {
+                Some(media) => require_media(media, &used)?,
+                // What was deleted by force meanwhile is not shown any more.
+                None => product.media.retain(|id| used.contains(id)),
+            }
+        }
         if patch.options.is_some() {
             for variant in store::variants(tx, id)? {
                 check_variant(&product.options, &variant.options, "")?;
@@ -403,6 +455,7 @@ fn apply(product: &mut ProductRecord, patch: &ProductPatch, now: kernel::Timesta
     product.vendor = patch.vendor.clone().unwrap_or_else(|| product.vendor.take());
     product.attributes = patch.attributes.clone().unwrap_or_else(|| std::mem::take(&mut product.attributes));
     product.seo = patch.seo.clone().unwrap_or_else(|| std::mem::take(&mut product.seo));
+    product.media = patch.media.clone().unwrap_or_else(|| std::mem::take(&mut product.media));
     product.options = patch.options.clone().unwrap_or_else(|| std::mem::take(&mut product.options));
 }
 
@@ -414,6 +467,7 @@ pub(crate) async fn remove(ctx: &Ctx, id: Id<Product>) -> Result<()> {
         for variant in store::variants(tx, id)? {
             delete_variant(tx, variant.id)?;
         }
+        media::unlink_all(tx, MEDIA_SUBJECT, id.uuid())?;
         store::delete(tx, id)?;
         tx.record(&ProductDeleted { product_id: id.uuid() })?;
         tx.audit(AuditEntry::ok("shop.product.delete", &format!("product:{id}")))

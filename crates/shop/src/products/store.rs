@@ -24,6 +24,7 @@ db::row! {
         attributes: String,
         seo: String,
         options: String,
+        media: String,
         published_at: Option<Timestamp>,
         created_at: Timestamp,
         updated_at: Timestamp,
@@ -45,6 +46,7 @@ impl From<ProductRow> for ProductRecord {
             attributes: row.attributes,
             seo: serde_json::from_str(&row.seo).unwrap_or_default(),
             options: serde_json::from_str(&row.options).unwrap_or_default(),
+            media: serde_json::from_str(&row.media).unwrap_or_default(),
             published_at: row.published_at,
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -54,7 +56,7 @@ impl From<ProductRow> for ProductRecord {
 }
 
 const PRODUCT: &str = "SELECT p.id, p.slug, p.status, p.title, p.title_key, p.description, p.description_html, p.vendor, p.attributes, p.seo, p.options, \
-    p.published_at, p.created_at, p.updated_at, p.version FROM shop_products p";
+    p.media, p.published_at, p.created_at, p.updated_at, p.version FROM shop_products p";
 
 pub(crate) fn find(c: &mut Conn, id: Id<Product>) -> Result<Option<ProductRecord>, Error> {
     Ok(c.opt::<ProductRow>(format!("{PRODUCT} WHERE p.id = ?"), params![id])?.map(ProductRecord::from))
@@ -125,7 +127,7 @@ fn json<T: serde::Serialize>(value: &T) -> Result<String> {
 pub(crate) fn insert(tx: &mut Tx<'_>, product: &ProductRecord) -> Result<()> {
     tx.execute(
         "INSERT INTO shop_products (id, slug, status, title, title_key, description, description_html, renderer, vendor, attributes, seo, options, media, published_at, \
-         created_at, updated_at, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '[]', ?, ?, ?, 1)",
+         created_at, updated_at, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
         params![
             product.id,
             product.slug,
@@ -139,6 +141,7 @@ pub(crate) fn insert(tx: &mut Tx<'_>, product: &ProductRecord) -> Result<()> {
             product.attributes,
             json(&product.seo)?,
             json(&product.options)?,
+            json(&product.media)?,
             product.published_at,
             product.created_at,
             product.updated_at
@@ -152,7 +155,7 @@ pub(crate) fn insert(tx: &mut Tx<'_>, product: &ProductRecord) -> Result<()> {
 pub(crate) fn update(tx: &mut Tx<'_>, product: &ProductRecord, now: Timestamp) -> Result<()> {
     tx.execute(
         "UPDATE shop_products SET slug = ?, status = ?, title = ?, title_key = ?, description = ?, description_html = ?, renderer = ?, vendor = ?, attributes = ?, seo = ?, \
-         options = ?, published_at = ?, updated_at = ?, version = version + 1 WHERE id = ?",
+         options = ?, media = ?, published_at = ?, updated_at = ?, version = version + 1 WHERE id = ?",
         params![
             product.slug,
             product.status.as_str(),
@@ -165,6 +168,7 @@ pub(crate) fn update(tx: &mut Tx<'_>, product: &ProductRecord, now: Timestamp) -
             product.attributes,
             json(&product.seo)?,
             json(&product.options)?,
+            json(&product.media)?,
             product.published_at,
             now,
             product.id

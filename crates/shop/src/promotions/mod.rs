@@ -12,7 +12,7 @@ use crate::ids::{Coupon, Product, Promotion};
 use crate::promotions::rules::PromotionAction;
 use crate::resources::{resource, yes};
 
-pub use service::{claim_coupon, give_back_coupons};
+pub use service::{claim_coupon, claim_coupons_again, give_back_coupons};
 
 /// A code of a cart that counts.
 #[derive(Clone, Debug, PartialEq, Eq)]

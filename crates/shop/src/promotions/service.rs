@@ -29,6 +29,30 @@ pub fn claim_coupon(tx: &mut Tx<'_, '_>, ctx: &Ctx, coupon: &AppliedCoupon, orde
     Ok(())
 }
 
+/// Uses up once more what an expired order has given back, because its money came after all (INV-R3, INV-P7).
+///
+/// All of its coupons or none: false, and nothing is used up, when one of them may not be used so often any more (INV-S7). Whether a
+/// code still counts today does not matter: the buyer agreed to the price while it did. Repeating it changes nothing.
+pub fn claim_coupons_again(tx: &mut Tx<'_, '_>, ctx: &Ctx, order: Id<Order>) -> Result<bool> {
+    for (coupon, customer) in store::given_back_of(tx, order)? {
+        if !store::take_again(tx, coupon, order, ctx.now())? {
+            continue;
+        }
+        let is_left = store::recount_use(tx, coupon)?;
+        if is_left && store::count_customer_use(tx, coupon, &customer)? {
+            continue;
+        }
+        if is_left {
+            store::uncount_use(tx, coupon)?;
+        }
+        store::give_back(tx, coupon, order, ctx.now())?;
+        // And with it those before it.
+        give_back_coupons(tx, ctx, order)?;
+        return Ok(false);
+    }
+    Ok(true)
+}
+
 /// Gives back what a canceled or expired order has used, exactly once (INV-R3).
 pub fn give_back_coupons(tx: &mut Tx<'_, '_>, ctx: &Ctx, order: Id<Order>) -> Result<()> {
     for (coupon, customer) in store::uses_of(tx, order)? {

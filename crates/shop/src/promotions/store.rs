@@ -95,6 +95,13 @@ pub(crate) fn count_use(tx: &mut Tx<'_>, coupon: Id<Coupon>, now: Timestamp) -> 
     Ok(changed == 1)
 }
 
+/// Uses a coupon once more for an order that used it before: only its limit counts (INV-S7).
+pub(crate) fn recount_use(tx: &mut Tx<'_>, coupon: Id<Coupon>) -> Result<bool, Error> {
+    let changed = tx
+        .execute("UPDATE shop_coupons SET used = used + 1 WHERE id = ? AND (usage_limit IS NULL OR used < usage_limit)", params![coupon])?;
+    Ok(changed == 1)
+}
+
 pub(crate) fn uncount_use(tx: &mut Tx<'_>, coupon: Id<Coupon>) -> Result<bool, Error> {
     Ok(tx.execute("UPDATE shop_coupons SET used = used - 1 WHERE id = ? AND used > 0", params![coupon])? == 1)
 }
@@ -134,6 +141,23 @@ pub(crate) fn uses_of(c: &mut Conn, order: Id<Order>) -> Result<Vec<(Id<Coupon>,
     )
 }
 
+/// What an order has used and given back: coupon and customer.
+pub(crate) fn given_back_of(c: &mut Conn, order: Id<Order>) -> Result<Vec<(Id<Coupon>, String)>, Error> {
+    c.all(
+        "SELECT coupon_id, customer FROM shop_coupon_uses WHERE order_id = ? AND given_back_at IS NOT NULL ORDER BY coupon_id",
+        params![order],
+    )
+}
+
+/// Takes a use back that was given back; false for everybody but the first.
+pub(crate) fn take_again(tx: &mut Tx<'_>, coupon: Id<Coupon>, order: Id<Order>, now: Timestamp) -> Result<bool, Error> {
+    let changed = tx.execute(
+        "UPDATE shop_coupon_uses SET given_back_at = NULL, at = ? WHERE coupon_id = ? AND order_id = ? AND given_back_at IS NOT NULL",
+        params![now, coupon, order],
+    )?;
+    Ok(changed == 1)
+}
+
 /// Gives a use back; false for everybody but the first (INV-R3).
 pub(crate) fn give_back(tx: &mut Tx<'_>, coupon: Id<Coupon>, order: Id<Order>, now: Timestamp) -> Result<bool, Error> {
     let changed = tx.execute(
@@ -143,6 +167,8 @@ pub(crate) fn give_back(tx: &mut Tx<'_>, coupon: Id<Coupon>, order: Id<Order>, n
     Ok(changed == 1)
 }
 
+/// The most characters that a code is compared by.
+const MAX_CODE_KEY: usize = 120;
 /// The most promotions that are active at once (shop.md §12).
 const MAX_ACTIVE: i64 = 100;
 
@@ -194,10 +220,9 @@ const PROMOTION: &str = "SELECT id, name, is_automatic, is_active, is_exclusive,
 impl Stored for NewPromotion {
     type Marker = Promotion;
 
-    fn check(&self, c: &mut Conn, _: &Ctx) -> kernel::Result<()> {
+    fn check(&self, _: &mut Conn, _: &Ctx) -> kernel::Result<()> {
         let wrong = |pointer: &'static str, code: &'static str, detail: &'static str| FieldError::body(pointer, code, detail);
         let needs = |is_missing: bool, error| is_missing.then_some(error);
-        let active = c.opt::<i64>("SELECT COUNT(*) FROM shop_promotions WHERE is_active = 1", &[])?.unwrap_or(0);
         let errors = [
             needs(
                 self.action == PromotionAction::Percent && self.percent_ppm.is_none(),
@@ -215,7 +240,6 @@ impl Stored for NewPromotion {
                 self.valid_from.zip(self.valid_until).is_some_and(|(from, until)| from >= until),
                 wrong("/valid_until", "out_of_range", "Later than valid_from."),
             ),
-            needs(self.is_active && active > MAX_ACTIVE, wrong("/is_active", "not_allowed", "At most 100 promotions are active at once.")),
         ];
         let errors: Vec<FieldError> = errors.into_iter().flatten().collect();
         if errors.is_empty() { Ok(()) } else { Err(kernel::Error::invalid(errors)) }
@@ -232,6 +256,7 @@ impl Stored for NewPromotion {
     }
 
     fn insert(&self, tx: &mut Tx<'_>, id: Id<Promotion>, now: Timestamp) -> kernel::Result<()> {
+        check_active(tx, id, self.is_active)?;
         tx.execute(
             "INSERT INTO shop_promotions (id, name, is_automatic, is_active, is_exclusive, priority, action, percent_ppm, amount, currency, \
              min_subtotal, product_ids, valid_from, valid_until, created_at, updated_at, version) \
@@ -259,6 +284,7 @@ impl Stored for NewPromotion {
     }
 
     fn update(&self, tx: &mut Tx<'_>, id: Id<Promotion>, expected: Option<i64>, now: Timestamp) -> kernel::Result<bool> {
+        check_active(tx, id, self.is_active)?;
         let changed = tx.execute(
             "UPDATE shop_promotions SET name = ?, is_automatic = ?, is_active = ?, is_exclusive = ?, priority = ?, action = ?, percent_ppm = ?, \
              amount = ?, currency = ?, min_subtotal = ?, product_ids = ?, valid_from = ?, valid_until = ?, updated_at = ?, version = version + 1 \
@@ -289,6 +315,26 @@ impl Stored for NewPromotion {
         let deleted = tx.execute("DELETE FROM shop_promotions WHERE id = ?", params![id]).on_foreign_key(|| IN_USE.error())?;
         Ok(deleted == 1)
     }
+}
+
+/// Refuses one active promotion too many. Whoever wants one more waits here for whoever came before, so that the count decides.
+fn check_active(tx: &mut Tx<'_>, id: Id<Promotion>, is_active: bool) -> kernel::Result<()> {
+    if !is_active {
+        return Ok(());
+    }
+    if !queue(tx)? {
+        tx.insert_ignore("INSERT INTO shop_counters (name, value) VALUES ('promotion_changes', 0)", &[])?;
+        queue(tx)?;
+    }
+    if tx.one::<i64>("SELECT COUNT(*) FROM shop_promotions WHERE is_active = 1 AND id <> ?", params![id])? < MAX_ACTIVE {
+        return Ok(());
+    }
+    let error = FieldError::body("/is_active", "not_allowed", format!("At most {MAX_ACTIVE} promotions are active at once."));
+    Err(kernel::Error::invalid(vec![error]))
+}
+
+fn queue(tx: &mut Tx<'_>) -> Result<bool, Error> {
+    Ok(tx.execute("UPDATE shop_counters SET value = value + 1 WHERE name = 'promotion_changes'", &[])? == 1)
 }
 
 fn products(promotion: &NewPromotion) -> kernel::Result<String> {
@@ -341,6 +387,10 @@ impl Stored for NewCoupon {
     type Marker = Coupon;
 
     fn check(&self, c: &mut Conn, _: &Ctx) -> kernel::Result<()> {
+        // A few characters stand for many when they are compared.
+        if code_key(&self.code).chars().count() > MAX_CODE_KEY {
+            return Err(kernel::Error::invalid(vec![FieldError::body("/code", "too_long", "Use plain letters and digits.")]));
+        }
         match NewPromotion::find(c, self.promotion_id)? {
             Some(_) => Ok(()),
             None => {

@@ -2,6 +2,10 @@
 //!
 //! What can go back is bounded by one conditional UPDATE on the payment. Refunds of all units of all lines and of shipping come to
 //! exactly what was paid (INV-M7). Offline refunds are confirmed by a person.
+//!
+//! A refund that fails, be it after it had succeeded, gives back the money and the units that it claimed. Goods do not travel with it:
+//! units that it dropped are sold to others by then, and units that came back lie on the shelf. They stay off the order, as units that
+//! are owed; the next refund of the line takes them over first.
 
 pub(crate) mod http;
 pub(crate) mod service;
@@ -54,6 +58,18 @@ db::row! {
         pub(crate) quantity: i64,
         pub(crate) amount: i64,
         pub(crate) returned_quantity: i64,
+        /// Units that are off the order whatever becomes of the money: dropped, back on the shelf, or off it before.
+        pub(crate) taken_quantity: i64,
+    }
+}
+
+db::row! {
+    /// Units that are off an order although nobody was paid for them: their refund failed.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct OwedUnits {
+        pub(crate) refund_id: Id<Refund>,
+        pub(crate) order_line_id: Id<OrderLine>,
+        pub(crate) quantity: i64,
     }
 }
 

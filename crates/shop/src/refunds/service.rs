@@ -13,10 +13,11 @@ use crate::ids::{Location, Order, OrderLine, Refund};
 use crate::ledger::{self, CUSTOMER, EntryKind, Posting};
 use crate::mails::{self, MailKind};
 use crate::order_events::{RefundFailed, RefundRequested, RefundSucceeded};
+use crate::orders::attention::Attention;
 use crate::orders::store::LineChange;
-use crate::orders::{self, FulfilmentStatus, LineRecord, OrderRecord};
+use crate::orders::{self, FulfilmentStatus, LineRecord, OrderRecord, OrderStatus};
 use crate::payments::{self, KEY_LIFE, PaymentRecord, ProviderError, ProviderKey, Providers, RefundSnapshot, RefundState, offline};
-use crate::refunds::{NewRefund, RefundLineRecord, RefundRecord, store};
+use crate::refunds::{NewRefund, OwedUnits, RefundLineRecord, RefundRecord, store};
 use crate::selling_problems::{REFUND_EXCEEDS_CAPTURED, REFUND_EXCEEDS_LINE};
 use crate::{fulfilments, stock};
 
@@ -44,8 +45,9 @@ pub(crate) async fn request(ctx: &Ctx, order: Id<Order>, new: NewRefund) -> Resu
     let context = ctx.clone();
     ctx.write(move |tx| {
         let mut record = orders::store::lock(tx, order)?.ok_or(&NOT_FOUND)?;
-        let lines = orders::store::lines(tx, order)?;
-        let parts = parts_of(&lines, &new)?;
+        check_status(&record, &new)?;
+        let (lines, owed) = (orders::store::lines(tx, order)?, store::owed(tx, order)?);
+        let parts = parts_of(&lines, &owed, &new)?;
         let shipping = new.shipping.map_or(0, |shipping| shipping.minor);
         check_money(&record, &new)?;
         let amount = parts.iter().map(|part| part.amount).sum::<i64>() + shipping + new.amount.map_or(0, |amount| amount.minor);
@@ -55,7 +57,7 @@ pub(crate) async fn request(ctx: &Ctx, order: Id<Order>, new: NewRefund) -> Resu
         let payment = payment_for(tx, &record, amount)?;
         let refund = insert(tx, &context, &payment, &New { amount, shipping, reason: &new.reason, notify: new.notify })?;
         record.shipping_refunded += shipping;
-        let parts = take_units(tx, &context, &record, &lines, parts, &refund, new.restock)?;
+        let parts = take_units(tx, &context, &record, &Units { lines: &lines, owed: &owed }, parts, &refund, new.restock)?;
         let lines = orders::store::lines(tx, order)?;
         FulfilmentStatus::of(&lines).as_str().clone_into(&mut record.fulfilment_status);
         let detail = json!({ "refund_id": refund.id, "amount": amount });
@@ -64,6 +66,15 @@ pub(crate) async fn request(ctx: &Ctx, order: Id<Order>, new: NewRefund) -> Resu
         Ok((refund, parts))
     })
     .await
+}
+
+/// An order that was called off or not paid in time holds no units any more; money can still go back.
+fn check_status(order: &OrderRecord, new: &NewRefund) -> Result<()> {
+    if new.lines.is_empty() || !matches!(order.status(), OrderStatus::Canceled | OrderStatus::Expired) {
+        return Ok(());
+    }
+    let error = INVALID_STATE.because("The order is over and has no units left to take off it: give back an amount instead.");
+    Err(error.with_member("current_state", order.status.clone()).with_member("allowed", json!(["confirmed", "completed"])))
 }
 
 /// The money in a request must be in the order's currency and above zero.
@@ -90,7 +101,7 @@ fn check_money(order: &OrderRecord, new: &NewRefund) -> Result<()> {
 }
 
 /// What the units of a request are worth, cumulatively, so that all of them come to the whole (INV-M7).
-fn parts_of(lines: &[LineRecord], new: &NewRefund) -> Result<Vec<RefundLineRecord>> {
+fn parts_of(lines: &[LineRecord], owed: &[OwedUnits], new: &NewRefund) -> Result<Vec<RefundLineRecord>> {
     let mut wanted: BTreeMap<Id<OrderLine>, (usize, i64)> = BTreeMap::new();
     for (index, (line, quantity)) in new.lines.iter().enumerate() {
         let entry = wanted.entry(*line).or_insert((index, 0));
@@ -103,17 +114,40 @@ fn parts_of(lines: &[LineRecord], new: &NewRefund) -> Result<Vec<RefundLineRecor
             errors.push(FieldError::body(format!("/lines/{index}/line_id"), "unknown_reference", "The order has no such line."));
             continue;
         };
-        let left = line.quantity - line.refunded_quantity;
+        let owed = owed_of(owed, id);
+        let left = line.quantity - line.refunded_quantity + owed;
         if quantity > left {
             errors.push(FieldError::body(format!("/lines/{index}/quantity"), "out_of_range", format!("At most {left} units are left.")));
             continue;
         }
-        parts.push(RefundLineRecord { order_line_id: id, quantity, amount: line.refund_of(quantity), returned_quantity: 0 });
+        parts.push(RefundLineRecord {
+            order_line_id: id,
+            quantity,
+            amount: line.refund_of(quantity, owed),
+            returned_quantity: 0,
+            taken_quantity: 0,
+        });
     }
     match errors.is_empty() {
         true => Ok(parts),
         false => Err(errors.into_iter().fold(REFUND_EXCEEDS_LINE.error(), Error::with_field)),
     }
+}
+
+/// How many units of a line are off the order and not paid back.
+fn owed_of(owed: &[OwedUnits], line: Id<OrderLine>) -> i64 {
+    owed.iter().filter(|units| units.order_line_id == line).map(|units| units.quantity).sum()
+}
+
+/// The lines of an order as their readers see them: a unit whose refund failed is not refunded.
+pub(crate) fn without_owed(c: &mut db::Conn, order: Id<Order>, mut lines: Vec<LineRecord>) -> Result<Vec<LineRecord>> {
+    if lines.iter().any(|line| line.refunded_quantity > 0) {
+        let owed = store::owed(c, order)?;
+        for line in &mut lines {
+            line.refunded_quantity -= owed_of(&owed, line.id);
+        }
+    }
+    Ok(lines)
 }
 
 /// The payment that has enough left to give back.
@@ -180,9 +214,15 @@ pub(crate) fn request_by_itself(
 ) -> Result<RefundRecord> {
     let refund = insert(tx, ctx, payment, &New { amount, shipping: 0, reason, notify: true })?;
     if payment.provider == offline::NAME {
-        order.attention = Some("refund_to_be_made".to_owned());
+        order.attention = Some(Attention::RefundToBeMade.as_str().to_owned());
     }
     Ok(refund)
+}
+
+/// The lines of an order, and which of their units are owed.
+struct Units<'a> {
+    lines: &'a [LineRecord],
+    owed: &'a [OwedUnits],
 }
 
 /// Takes the units of a refund off what is left to ship, or back onto the shelf.
@@ -190,22 +230,24 @@ fn take_units(
     tx: &mut Tx<'_, '_>,
     ctx: &Ctx,
     order: &OrderRecord,
-    lines: &[LineRecord],
+    units: &Units<'_>,
     parts: Vec<RefundLineRecord>,
     refund: &RefundRecord,
     restock: bool,
 ) -> Result<Vec<RefundLineRecord>> {
     let mut done = Vec::with_capacity(parts.len());
     for mut part in parts {
-        let Some(line) = lines.iter().find(|line| line.id == part.order_line_id) else { continue };
-        // What has not left the house is dropped first; only what had left can come back.
-        let dropped = part.quantity.min(line.quantity - line.fulfilled_quantity - line.dropped()).max(0);
+        let Some(line) = units.lines.iter().find(|line| line.id == part.order_line_id) else { continue };
+        // What is off the order already comes first, then what has not left the house; only what had left can come back.
+        let again = take_over_owed(tx, units.owed, &part)?;
+        let fresh = part.quantity - again;
+        let dropped = fresh.min(line.quantity - line.fulfilled_quantity - line.dropped()).max(0);
         if line.dropped() + dropped > line.quantity - line.allocated_quantity {
             return Err(INVALID_STATE.because("Units of it are packed: cancel or ship the parcel first."));
         }
-        part.returned_quantity = if restock { part.quantity - dropped } else { 0 };
-        let change =
-            LineChange { refunded: part.quantity, returned: part.returned_quantity, refunded_amount: part.amount, ..LineChange::NONE };
+        part.returned_quantity = if restock { fresh - dropped } else { 0 };
+        part.taken_quantity = again + dropped + part.returned_quantity;
+        let change = LineChange { refunded: fresh, returned: part.returned_quantity, refunded_amount: part.amount, ..LineChange::NONE };
         orders::store::change_line(tx, line.id, change)?;
         store::insert_line(tx, refund.id, &part)?;
         for demand in line.demand() {
@@ -219,6 +261,19 @@ fn take_units(
         done.push(part);
     }
     Ok(done)
+}
+
+/// Takes over units of failed refunds, the oldest first; tells how many.
+fn take_over_owed(tx: &mut Tx<'_, '_>, owed: &[OwedUnits], part: &RefundLineRecord) -> Result<i64> {
+    let mut taken = 0;
+    for units in owed.iter().filter(|units| units.order_line_id == part.order_line_id) {
+        let quantity = units.quantity.min(part.quantity - taken);
+        if quantity > 0 && !store::take_over(tx, &OwedUnits { quantity, ..*units })? {
+            return Err(Error::internal(format!("units of the refund {} are owed no more", units.refund_id)));
+        }
+        taken += quantity.max(0);
+    }
+    Ok(taken)
 }
 
 /// Gives a part of what an order holds back to the others.
@@ -284,7 +339,11 @@ pub(crate) async fn run(ctx: &Ctx, id: Id<Refund>) -> Result<()> {
     let reference = payment.reference.clone().unwrap_or_default();
     match provider.refund(&reference, id, refund.money(), &ProviderKey::refund(id, refund.attempt)).await {
         Ok(news) => apply_now(ctx, id, news).await,
-        Err(ProviderError::Declined { code } | ProviderError::Invalid { code }) => fail(ctx, id, code).await,
+        Err(ProviderError::Declined { code } | ProviderError::Invalid { code }) => {
+            fail(ctx, id, code).await?;
+            // Perhaps somebody gave it back in the provider's own pages: now there is room to book that.
+            payments::service::refresh(ctx, payment.id).await
+        }
         Err(error) => Err(payments::service::refusal(error)),
     }
 }
@@ -311,7 +370,7 @@ async fn apply_now(ctx: &Ctx, id: Id<Refund>, news: RefundSnapshot) -> Result<()
         let payment = store::find(tx, id)?.ok_or(&NOT_FOUND)?.payment_id;
         let (mut order, payment) = payments::service::lock(tx, payment)?;
         let refund = store::find(tx, id)?.ok_or(&NOT_FOUND)?;
-        apply_one(tx, &context, &mut order, &payment, refund, &news)
+        apply_one(tx, &context, &mut order, &payment, refund, &news).map(|_| ())
     })
     .await
 }
@@ -323,7 +382,13 @@ async fn fail(ctx: &Ctx, id: Id<Refund>, code: String) -> Result<()> {
         let payment = store::find(tx, id)?.ok_or(&NOT_FOUND)?.payment_id;
         let (mut order, payment) = payments::service::lock(tx, payment)?;
         let refund = store::find(tx, id)?.ok_or(&NOT_FOUND)?;
-        end_badly(tx, &context, &mut order, &payment, refund, Some(code.clone()))
+        // A refusal of this call says nothing about a refund that the provider knows by now.
+        if refund.state() != RefundState::Requested || refund.provider_reference.is_some() {
+            return Ok(());
+        }
+        end_badly(tx, &context, &mut order, &payment, refund, Some(code.clone()))?;
+        // Whoever refuses may know of a refund that we do not; should we die before we ask, the recovery asks.
+        Ok(payments::store::look_again(tx, payment.id, context.now())?)
     })
     .await
 }
@@ -336,34 +401,45 @@ pub(crate) fn apply_all(
     payment: &PaymentRecord,
     news: &[RefundSnapshot],
 ) -> Result<()> {
-    for news in news {
-        let by_id = match news.refund_id {
-            Some(id) => store::find(tx, id)?.filter(|refund| refund.payment_id == payment.id),
-            None => None,
-        };
-        let known = match by_id {
-            Some(refund) => Some(refund),
-            None => store::find_by_reference(tx, &news.reference)?,
-        };
-        match known {
+    // Failures first: what they give back may be what the others need.
+    let (failed, alive): (Vec<_>, Vec<_>) = news.iter().partition(|news| news.state == RefundState::Failed);
+    let mut fits = true;
+    for news in failed.into_iter().chain(alive) {
+        fits &= match known(tx, payment, news)? {
             Some(refund) => apply_one(tx, ctx, order, payment, refund, news)?,
-            None if news.state == RefundState::Failed => {}
+            None if news.state == RefundState::Failed => true,
             None => take_over(tx, ctx, order, payment, news)?,
-        }
+        };
     }
-    Ok(())
+    if fits { orders::service::settle_mismatch(tx, ctx, order, Attention::RefundMismatch, payment) } else { Ok(()) }
 }
 
-fn take_over(tx: &mut Tx<'_, '_>, ctx: &Ctx, order: &mut OrderRecord, payment: &PaymentRecord, news: &RefundSnapshot) -> Result<()> {
+/// Our refund that these news are about: by the provider's own name, or by ours as long as the provider has not named it.
+fn known(tx: &mut Tx<'_, '_>, payment: &PaymentRecord, news: &RefundSnapshot) -> Result<Option<RefundRecord>> {
+    if let Some(refund) = store::find_by_reference(tx, &news.reference)? {
+        return Ok(Some(refund));
+    }
+    let Some(id) = news.refund_id else { return Ok(None) };
+    // One that was given up here and is alive there is another one; so is a second one under the same name of ours.
+    let is_this = |refund: &RefundRecord| {
+        refund.payment_id == payment.id && refund.provider_reference.is_none() && refund.state() != RefundState::Failed
+    };
+    Ok(store::find(tx, id)?.filter(is_this))
+}
+
+/// News about a refund that do not fit change nothing; a person has to look.
+fn refuse(tx: &mut Tx<'_, '_>, ctx: &Ctx, order: &mut OrderRecord, payment: &PaymentRecord, news: &RefundSnapshot) -> Result<bool> {
+    let detail = json!({ "payment_id": payment.id, "provider_reference": news.reference, "found": news.amount });
+    orders::service::tell_mismatch(tx, ctx, order, Attention::RefundMismatch, detail)?;
+    Ok(false)
+}
+
+/// Books a refund that was made in the provider's own pages; false when it does not fit what came.
+fn take_over(tx: &mut Tx<'_, '_>, ctx: &Ctx, order: &mut OrderRecord, payment: &PaymentRecord, news: &RefundSnapshot) -> Result<bool> {
     let amount = news.amount.minor;
-    if !payments::store::claim_refund(tx, payment.id, amount)? {
-        // Each look at the payment sees it again: once is enough.
-        if order.attention.as_deref() == Some("refund_mismatch") {
-            return Ok(());
-        }
-        order.attention = Some("refund_mismatch".to_owned());
-        let detail = json!({ "provider_reference": news.reference, "amount": amount });
-        return orders::service::save(tx, ctx, order, "refund_mismatch", None, Some(detail));
+    let is_odd = news.amount.currency != payment.currency || amount <= 0;
+    if is_odd || !payments::store::claim_refund(tx, payment.id, amount)? {
+        return refuse(tx, ctx, order, payment, news);
     }
     let refund = RefundRecord {
         id: ctx.new_id(),
@@ -388,7 +464,7 @@ fn take_over(tx: &mut Tx<'_, '_>, ctx: &Ctx, order: &mut OrderRecord, payment: &
     apply_one(tx, ctx, order, payment, refund, news)
 }
 
-/// Applies what a provider, or a person, says about one refund: forward only.
+/// Applies what a provider, or a person, says about one refund, forward only; false when it does not fit.
 fn apply_one(
     tx: &mut Tx<'_, '_>,
     ctx: &Ctx,
@@ -396,49 +472,39 @@ fn apply_one(
     payment: &PaymentRecord,
     mut refund: RefundRecord,
     news: &RefundSnapshot,
-) -> Result<()> {
-    let before = refund.state.clone();
-    if refund.state().is_terminal() {
-        return Ok(());
+) -> Result<bool> {
+    let before = refund.state();
+    let after = before.after(news.state);
+    if news.amount != refund.money() {
+        return refuse(tx, ctx, order, payment, news);
     }
-    if news.amount.minor != refund.amount {
-        return Err(Error::internal(format!("the refund {} has another amount at its provider", refund.id)));
+    if before.is_terminal() && after == before {
+        return Ok(true);
     }
     refund.provider_reference = Some(news.reference.clone());
-    match news.state {
-        RefundState::Failed => end_badly(tx, ctx, order, payment, refund, news.code.clone()),
+    match after {
+        RefundState::Failed => end_badly(tx, ctx, order, payment, refund, news.code.clone())?,
         RefundState::Requested | RefundState::Pending => {
             refund.state = RefundState::Pending.as_str().to_owned();
             (refund.updated_at, refund.check_at) = (ctx.now(), Some(ctx.now() + LOOK_AFTER));
-            store::step(tx, &refund, &before)?;
-            Ok(())
+            store::step(tx, &refund, before.as_str())?;
         }
         RefundState::Succeeded => {
             refund.state = RefundState::Succeeded.as_str().to_owned();
             (refund.updated_at, refund.check_at) = (ctx.now(), None);
-            if !store::step(tx, &refund, &before)? {
-                return Ok(());
+            if store::step(tx, &refund, before.as_str())? {
+                succeed(tx, ctx, order, payment, &refund)?;
             }
-            succeed(tx, ctx, order, payment, &refund)
         }
     }
+    Ok(true)
 }
 
 fn succeed(tx: &mut Tx<'_, '_>, ctx: &Ctx, order: &mut OrderRecord, payment: &PaymentRecord, refund: &RefundRecord) -> Result<()> {
     if !payments::store::add_refunded(tx, payment.id, refund.amount)? {
         return Err(Error::internal(format!("the refund {} is larger than what is claimed", refund.id)));
     }
-    let reference = refund.provider_reference.clone().unwrap_or_else(|| format!("offline:{}", refund.id));
-    let posting = Posting {
-        kind: EntryKind::Refund,
-        reference: &reference,
-        from: &format!("clearing:{}", payment.provider),
-        to: CUSTOMER,
-        amount: refund.money(),
-        order_id: order.id,
-        payment_id: payment.id,
-    };
-    ledger::post(tx, ctx, &posting)?;
+    book(tx, ctx, payment, refund, EntryKind::Refund)?;
     orders::service::refresh_money(tx, order)?;
     let detail = json!({ "refund_id": refund.id, "amount": refund.amount });
     orders::service::save(tx, ctx, order, "refunded", None, Some(detail))?;
@@ -446,7 +512,17 @@ fn succeed(tx: &mut Tx<'_, '_>, ctx: &Ctx, order: &mut OrderRecord, payment: &Pa
     if refund.notify { mails::queue(tx, ctx, order.id, MailKind::Refunded, Some(refund.id.uuid())) } else { Ok(()) }
 }
 
-/// Gives the claims of a refund back whose money did not go; what is on the shelf stays there.
+/// Writes a refund into the ledger, or the way back of its money.
+fn book(tx: &mut Tx<'_, '_>, ctx: &Ctx, payment: &PaymentRecord, refund: &RefundRecord, kind: EntryKind) -> Result<()> {
+    let reference = refund.provider_reference.clone().unwrap_or_else(|| format!("offline:{}", refund.id));
+    let clearing = format!("clearing:{}", payment.provider);
+    let (from, to) = if kind == EntryKind::Refund { (clearing.as_str(), CUSTOMER) } else { (CUSTOMER, clearing.as_str()) };
+    let (order_id, payment_id) = (refund.order_id, refund.payment_id);
+    let posting = Posting { kind, reference: &reference, from, to, amount: refund.money(), order_id, payment_id };
+    ledger::post(tx, ctx, &posting).map(|_| ())
+}
+
+/// Gives the claims of a refund back whose money did not go, or came again; once, whoever says so first.
 fn end_badly(
     tx: &mut Tx<'_, '_>,
     ctx: &Ctx,
@@ -455,29 +531,40 @@ fn end_badly(
     mut refund: RefundRecord,
     code: Option<String>,
 ) -> Result<()> {
-    let before = refund.state.clone();
-    if refund.state().is_terminal() {
-        return Ok(());
-    }
+    let before = refund.state();
     refund.state = RefundState::Failed.as_str().to_owned();
     refund.provider_code = code.map(|code| code.chars().take(64).collect());
     (refund.updated_at, refund.check_at) = (ctx.now(), None);
-    if !store::step(tx, &refund, &before)? {
+    if before == RefundState::Failed || !store::step(tx, &refund, before.as_str())? {
         return Ok(());
     }
-    if !payments::store::unclaim_refund(tx, payment.id, refund.amount)? {
+    let is_given_back = if before == RefundState::Succeeded {
+        book(tx, ctx, payment, &refund, EntryKind::RefundFailed)?;
+        payments::store::undo_refunded(tx, payment.id, refund.amount)?
+    } else {
+        payments::store::unclaim_refund(tx, payment.id, refund.amount)?
+    };
+    if !is_given_back {
         return Err(Error::internal(format!("the refund {} was not claimed", refund.id)));
     }
-    for line in store::lines(tx, refund.id)? {
-        // The units stay refunded in kind: what came back is on the shelf, what was dropped is sold to others. Only the money is owed.
-        let change = LineChange { refunded_amount: -line.amount, ..LineChange::NONE };
-        orders::store::change_line(tx, line.order_line_id, change)?;
-    }
+    give_units_back(tx, &refund)?;
     order.shipping_refunded -= refund.shipping;
-    order.attention = Some("refund_failed".to_owned());
-    let detail = json!({ "refund_id": refund.id, "provider_code": refund.provider_code });
+    order.attention = Some(Attention::RefundFailed.as_str().to_owned());
+    orders::service::refresh_money(tx, order)?;
+    let detail = json!({ "refund_id": refund.id, "amount": refund.amount, "provider_code": refund.provider_code });
     orders::service::save(tx, ctx, order, "refund_failed", None, Some(detail))?;
     tx.record(&RefundFailed { refund_id: refund.id.uuid(), order_id: order.id.uuid(), amount: refund.money() })
+}
+
+/// Makes the units of a failed refund refundable again: those that the buyer has are theirs, those that are off the order are owed.
+fn give_units_back(tx: &mut Tx<'_, '_>, refund: &RefundRecord) -> Result<()> {
+    for line in store::lines(tx, refund.id)? {
+        let refunded = line.taken_quantity - line.quantity;
+        let change = LineChange { refunded, refunded_amount: -line.amount, ..LineChange::NONE };
+        orders::store::change_line(tx, line.order_line_id, change)?;
+        store::owe(tx, refund.id, line.order_line_id)?;
+    }
+    Ok(())
 }
 
 /// Notes that the money of an offline refund has gone.

@@ -53,7 +53,8 @@ struct ReportRow {
     /// The day, in UTC.
     #[schema(max_length = 10)]
     day: String,
-    /// What is measured: `orders`, `discount`, `shipping`, `tax`, `booked_capture`, `booked_refund` or `variant`.
+    /// What is measured: `orders`, `discount`, `shipping`, `tax`, `booked_capture`, `booked_refund`,
+    /// `booked_refund_failed` or `variant`.
     #[schema(max_length = 24)]
     measure: String,
     /// The variant, in the report of products.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use testkit::TestApp;
 
 use crate::support::*;
 
@@ -119,6 +120,83 @@ async fn inv_c3_a_cart_has_at_most_five_hundred_lines() {
     let full = guest.get(&app).await.expect(200);
     assert_eq!((full["lines"].as_array().unwrap().len(), &full["totals"]["total"]), (500, &euros(500)));
     guest.add(&app, &first.variant, 1).await.expect(422);
+}
+
+/// Products of so many variants each, in one row.
+async fn variants(app: &TestApp, products: usize, each: usize) -> Vec<String> {
+    let mut ids = Vec::new();
+    for batch in 0..products {
+        let variants: Vec<_> = (0..each)
+            .map(|n| json!({ "options": [{ "name": "N", "value": n.to_string() }], "is_stock_tracked": false, "prices": [{ "price": euros(1) }] }))
+            .collect();
+        let values: Vec<String> = (0..each).map(|n| n.to_string()).collect();
+        let body = json!({ "title": format!("P{batch}"), "status": "active", "options": [{ "name": "N", "values": values }], "variants": variants });
+        let made = app.post("/api/v1/shop/products").by(&merchant()).json(&body).await.expect(201);
+        let made = made["variants"].as_array().expect("variants");
+        ids.extend(made.iter().map(|variant| variant["id"].as_str().expect("an id").to_owned()));
+    }
+    ids
+}
+
+#[tokio::test]
+async fn inv_c3_the_bounds_of_a_cart_hold_for_many_at_once() {
+    let app = app().await;
+    let ids = variants(&app, 3, 170).await;
+    let guest = guest(&app).await;
+    let (cart, known): (kernel::Id<shop::ids::Cart>, Vec<kernel::Id<shop::ids::Variant>>) =
+        (guest.cart.parse().unwrap(), ids[..499].iter().map(|id| id.parse().unwrap()).collect());
+    // Straight into the table: five hundred requests prove nothing more.
+    let insert = app.kernel().db().write(move |tx| {
+        for (position, variant) in known.iter().enumerate() {
+            tx.execute(
+                "INSERT INTO shop_cart_lines (id, cart_id, variant_id, quantity, position, created_at) VALUES (?, ?, ?, 9990, ?, 0)",
+                db::params![variant.cast::<()>(), cart, variant, i64::try_from(position).unwrap()],
+            )?;
+        }
+        Ok::<_, db::Error>(())
+    });
+    insert.await.unwrap();
+    let answers = at_once(ids[499..509].iter().map(|variant| guest.add(&app, variant, 1))).await;
+    assert_eq!((count(&answers, 200), count(&answers, 422)), (1, 9));
+    for refused in answers.into_iter().filter(|answer| answer.status == 422) {
+        refused.field("/variant_id", "too_long");
+    }
+    let answers = at_once((0..5).map(|_| guest.add(&app, &ids[0], 4))).await;
+    assert_eq!((count(&answers, 200), count(&answers, 422)), (2, 3));
+    let cart = guest.get(&app).await.expect(200);
+    assert_eq!((cart["lines"].as_array().unwrap().len(), &cart["lines"][0]["quantity"]), (500, &json!(9_998)));
+}
+
+#[tokio::test]
+async fn inv_c2_a_merged_cart_keeps_its_own_codes_and_takes_as_many_as_it_may_have() {
+    let app = app().await;
+    for number in 0..25 {
+        let one = json!({ "name": "One", "percent_ppm": 10_000, "priority": number });
+        coupon(&app, &format!("CODE{number}"), one, json!({})).await;
+    }
+    let mug = product(&app, "Mug", 10_000).await;
+    let ada = buyer("ada");
+    let own = app.post("/api/v1/shop/carts").by(&ada).json(&json!({})).await.expect(201).text("/id");
+    let line = json!({ "variant_id": mug.variant, "quantity": 1 });
+    app.post(&format!("/api/v1/shop/carts/{own}/lines")).by(&ada).json(&line).await.expect(200);
+    let guest = guest(&app).await;
+    guest.add(&app, &mug.variant, 1).await.expect(200);
+    for number in 0..15 {
+        let code = json!({ "code": format!("CODE{number}") });
+        app.post(&format!("/api/v1/shop/carts/{own}/codes")).by(&ada).json(&code).await.expect(200);
+    }
+    // Two that both carts have, then those that came first, whatever their names.
+    for number in [3, 24, 7, 15, 23, 16, 22, 17, 21] {
+        app.advance(Duration::from_millis(1));
+        guest.enter(&app, &format!("CODE{number}")).await.expect(200);
+    }
+    let merged = guest.get(&app).by(&ada).await.expect(200);
+    assert_eq!(merged.text("/id"), own);
+    let mut codes: Vec<u32> =
+        merged["codes"].as_array().unwrap().iter().map(|code| code["code"].as_str().unwrap()[4..].parse().unwrap()).collect();
+    codes.sort_unstable();
+    assert_eq!(codes, (0..17).chain(22..25).collect::<Vec<_>>());
+    app.post(&format!("/api/v1/shop/carts/{own}/codes")).by(&ada).json(&json!({ "code": "CODE17" })).await.expect(422);
 }
 
 #[tokio::test]

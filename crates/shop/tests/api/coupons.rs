@@ -24,6 +24,12 @@ async fn give_back(app: &TestApp, order: Id<Order>) {
     ctx.write(move |tx| shop::promotions::give_back_coupons(tx, &context, order)).await.expect("no error");
 }
 
+async fn claim_again(app: &TestApp, order: Id<Order>) -> bool {
+    let ctx = Ctx::system(app.kernel(), "test");
+    let context = ctx.clone();
+    ctx.write(move |tx| shop::promotions::claim_coupons_again(tx, &context, order)).await.expect("no error")
+}
+
 async fn used(app: &TestApp, coupon: &str) -> i64 {
     app.get(&format!("/api/v1/shop/coupons/{coupon}")).by(&merchant()).await.expect(200)["used_count"].as_i64().expect("a value")
 }
@@ -190,6 +196,8 @@ async fn r54_a_code_is_taken_once_whatever_its_case() {
     let (promotion, _) = coupon(&app, "Straße", json!({}), json!({})).await;
     let twin = json!({ "promotion_id": promotion, "code": "STRASSE" });
     app.post("/api/v1/shop/coupons").by(&merchant()).json(&twin).await.expect(409).problem("code_taken").field("/code", "code_taken");
+    let swelling = json!({ "promotion_id": promotion, "code": "\u{fdfa}".repeat(40) });
+    app.post("/api/v1/shop/coupons").by(&merchant()).json(&swelling).await.expect(422).field("/code", "too_long");
 }
 
 #[tokio::test]
@@ -206,4 +214,97 @@ async fn a_used_coupon_is_kept_and_its_limit_stays_above_its_uses() {
     app.put(&path).by(&merchant()).json(&lower).await.expect(422).field("/usage_limit", "out_of_range");
     let counted = json!({ "promotion_id": promotion, "code": "TEN", "used_count": 0 });
     app.put(&path).by(&merchant()).json(&counted).await.expect(422).field("/used_count", "unknown_field");
+}
+
+#[tokio::test]
+async fn inv_r3_late_money_uses_the_coupon_of_its_order_up_again_once() {
+    let app = app().await;
+    let (promotion, coupon) = coupon(&app, "TEN", json!({}), json!({ "usage_limit": 2, "per_customer": 1 })).await;
+    let ten = applied(&promotion, &coupon);
+    claim(&app, &ten, id(1), "ada@example.com").await.unwrap();
+    for _ in 0..2 {
+        give_back(&app, id(1)).await;
+        assert_eq!(used(&app, &coupon).await, 0);
+        let outcomes = join_all((0..10).map(|_| claim_again(&app, id(1)))).await;
+        assert_eq!((outcomes, used(&app, &coupon).await), (vec![true; 10], 1));
+    }
+    // The price was agreed to while the code counted; that it does not any more changes nothing.
+    give_back(&app, id(1)).await;
+    let off = json!({ "promotion_id": promotion, "code": "TEN", "usage_limit": 2, "per_customer": 1, "is_active": false });
+    app.put(&format!("/api/v1/shop/coupons/{coupon}")).by(&merchant()).json(&off).await.expect(200);
+    assert_eq!((claim_again(&app, id(1)).await, used(&app, &coupon).await), (true, 1));
+    assert!(claim_again(&app, id(2)).await, "an order without coupons needs none");
+}
+
+#[tokio::test]
+async fn inv_s7_late_money_never_uses_a_coupon_up_more_often_than_it_may_be_used() {
+    let app = app().await;
+    let mut coupons = Vec::new();
+    for code in ["A", "B", "C"] {
+        let (promotion, coupon) = coupon(&app, code, json!({}), json!({})).await;
+        coupons.push((coupon, promotion, code));
+    }
+    coupons.sort();
+    // The last one that is tried is the one that is scarce.
+    let (scarce, promotion, code) = coupons[2].clone();
+    let limited = json!({ "promotion_id": promotion, "code": code, "usage_limit": 1 });
+    app.put(&format!("/api/v1/shop/coupons/{scarce}")).by(&merchant()).json(&limited).await.expect(200);
+    let uses = async || [used(&app, &coupons[0].0).await, used(&app, &coupons[1].0).await, used(&app, &scarce).await];
+    for (coupon, promotion, _) in &coupons {
+        claim(&app, &applied(promotion, coupon), id(1), "ada@example.com").await.unwrap();
+    }
+    give_back(&app, id(1)).await;
+    claim(&app, &applied(&promotion, &scarce), id(2), "bob@example.com").await.unwrap();
+    assert_eq!((claim_again(&app, id(1)).await, uses().await), (false, [0, 0, 1]), "all of them or none");
+    give_back(&app, id(2)).await;
+    assert_eq!((claim_again(&app, id(1)).await, uses().await), (true, [1, 1, 1]));
+    // Nor more often than each customer may.
+    let (promotion, once) = coupon(&app, "ONCE", json!({}), json!({ "per_customer": 1 })).await;
+    let once_applied = applied(&promotion, &once);
+    claim(&app, &once_applied, id(3), "ada@example.com").await.unwrap();
+    give_back(&app, id(3)).await;
+    claim(&app, &once_applied, id(4), "ada@example.com").await.unwrap();
+    assert_eq!((claim_again(&app, id(3)).await, used(&app, &once).await), (false, 1));
+}
+
+#[tokio::test]
+async fn inv_r1_of_twenty_promotions_at_once_only_the_hundredth_is_let_in() {
+    let app = app().await;
+    let sale = |is_active: bool| json!({ "name": "Sale", "action": "percent", "percent_ppm": 10_000, "is_active": is_active });
+    let make = |is_active: bool| app.post("/api/v1/shop/promotions").by(&merchant()).json(&sale(is_active));
+    for _ in 0..9 {
+        assert_eq!(count(&at_once((0..11).map(|_| make(true))).await, 201), 11);
+    }
+    let answers = at_once((0..20).map(|_| make(true))).await;
+    assert_eq!((count(&answers, 201), count(&answers, 422)), (1, 19));
+    let last = answers.iter().find(|answer| answer.status == 201).unwrap().text("/id");
+    for refused in answers.into_iter().filter(|answer| answer.status == 422) {
+        refused.problem("validation_failed").field("/is_active", "not_allowed");
+    }
+    let idle = make(false).await.expect(201).text("/id");
+    let put = |id: &str, is_active: bool| app.put(&format!("/api/v1/shop/promotions/{id}")).by(&merchant()).json(&sale(is_active));
+    put(&idle, true).await.expect(422).field("/is_active", "not_allowed");
+    put(&last, true).await.expect(200);
+    put(&last, false).await.expect(200);
+    put(&idle, true).await.expect(200);
+}
+
+#[tokio::test]
+async fn inv_r2_a_cart_has_at_most_twenty_codes_also_when_five_come_at_once() {
+    let app = app().await;
+    for number in 0..24 {
+        let one = json!({ "name": "One", "percent_ppm": 10_000, "priority": number });
+        coupon(&app, &format!("CODE{number}"), one, json!({})).await;
+    }
+    let mug = product(&app, "Mug", 10_000).await;
+    let guest = guest(&app).await;
+    guest.add(&app, &mug.variant, 1).await.expect(200);
+    for number in 0..19 {
+        guest.enter(&app, &format!("CODE{number}")).await.expect(200);
+    }
+    let answers = at_once((19..24).map(|number| guest.enter(&app, &format!("CODE{number}")))).await;
+    assert_eq!((count(&answers, 200), count(&answers, 422)), (1, 4));
+    let refused = answers.into_iter().find(|answer| answer.status == 422).unwrap().problem("code_invalid");
+    assert_eq!(refused["reason"], "too_many");
+    assert_eq!(guest.enter(&app, "CODE0").await.expect(200)["codes"].as_array().unwrap().len(), 20, "entering one again is fine");
 }

@@ -1,7 +1,9 @@
-//! Products, variants and prices.
+//! Products, variants, prices and media.
 
-use serde_json::json;
-use testkit::Doorman;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testkit::{Doorman, Person, Request, TestApp, TestResponse};
 
 use crate::support::*;
 
@@ -213,12 +215,18 @@ async fn r22_a_walk_over_all_pages_meets_every_product_once() {
 #[tokio::test]
 async fn r95_a_page_of_products_costs_at_most_six_statements() {
     let app = app().await;
+    let pictures = [upload(&app).await.expect(201).text("/id"), upload(&app).await.expect(201).text("/id")];
     for number in 0..50 {
-        product(&app, &format!("Product {number}"), 100).await;
+        let variants = json!([{ "prices": [{ "price": euros(100) }] }]);
+        let body =
+            json!({ "title": format!("Product {number}"), "status": "active", "media": [pictures[number % 2]], "variants": variants });
+        product_with(&app, body).await;
     }
+    app.run_jobs().await;
     app.get("/api/v1/shop/products?limit=50").await.expect(200);
     let (page, statements) = app.statements(app.get("/api/v1/shop/products?limit=50").send()).await;
-    assert_eq!(page["items"].as_array().unwrap().len(), 50);
+    let items = page["items"].as_array().unwrap();
+    assert_eq!((items.len(), items.iter().filter(|item| item["featured_media"].is_object()).count()), (50, 50));
     assert!(statements <= 6, "{statements}");
 }
 
@@ -280,4 +288,124 @@ async fn src1_products_are_found_by_their_words_and_numbers_and_drafts_are_not()
     assert_eq!((found("kasekuchen").await, found("apfelstrudel").await), (0, 1));
     app.delete(cake.header("location")).by(&merchant()).await.expect(204);
     assert_eq!(found("apfelstrudel").await, 0);
+}
+
+const PICTURE: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\x00\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;";
+
+fn upload(app: &TestApp) -> Request {
+    app.post("/api/v1/media?name=mug.gif&alt=A%20mug").by(&merchant()).body("application/octet-stream", PICTURE)
+}
+
+fn file(media: &TestResponse) -> String {
+    format!("/api/v1/media/{}", media.text("/id"))
+}
+
+/// The ids of the media that a product shows.
+fn media(product: &TestResponse) -> Vec<String> {
+    product["media"].as_array().expect("media").iter().map(|file| file["id"].as_str().expect("an id").to_owned()).collect()
+}
+
+fn patch(app: &TestApp, person: &Person, path: &str, body: &Value) -> Request {
+    app.patch(path).by(person).json(body)
+}
+
+#[tokio::test]
+async fn med6_a_product_shows_its_media_in_order_and_keeps_them_from_being_deleted() {
+    let app = app().await;
+    let (a, b, c) = (upload(&app).await.expect(201), upload(&app).await.expect(201), upload(&app).await.expect(201));
+    let [first, second, third] = [&a, &b, &c].map(|media| media.text("/id"));
+    let body =
+        json!({ "title": "Mug", "status": "active", "media": [second, first], "variants": [{ "prices": [{ "price": euros(100) }] }] });
+    let made = app.post("/api/v1/shop/products").by(&merchant()).json(&body).await.expect(201);
+    assert_eq!(media(&made), [second.clone(), first.clone()]);
+    let shown = &app.get(made.header("location")).await.expect(200)["media"][0];
+    assert_eq!((&shown["url"], &shown["alt"], &shown["width"], &shown["height"]), (&b["url"], &json!("A mug"), &json!(1), &json!(1)));
+    assert!(shown["placeholder"].is_string(), "{shown}");
+    assert_eq!(app.get("/api/v1/shop/products/by-slug/mug").await.expect(200).body, made.body);
+    assert_eq!(app.get("/api/v1/shop/products").await.expect(200)["items"][0]["featured_media"]["id"], *second);
+    let refused = app.delete(&file(&a)).by(&merchant()).await.expect(409).problem("media_in_use");
+    assert_eq!(refused["subjects"], json!([{ "subject_kind": "shop.product", "subject_id": made.text("/id") }]));
+    let changed = patch(&app, &merchant(), made.header("location"), &json!({ "media": [third, second] })).await.expect(200);
+    assert_eq!(media(&changed), [third.clone(), second.clone()]);
+    app.delete(&file(&a)).by(&merchant()).await.expect(204);
+    app.delete(&file(&c)).by(&merchant()).await.problem("media_in_use");
+    let kept = patch(&app, &merchant(), made.header("location"), &json!({ "title": "Cup" })).await.expect(200);
+    assert_eq!(media(&kept), [third, second]);
+    app.delete(made.header("location")).by(&merchant()).await.expect(204);
+    app.delete(&file(&b)).by(&merchant()).await.expect(204);
+    app.run_jobs().await;
+}
+
+#[tokio::test]
+async fn med5_media_that_are_not_there_or_not_to_be_seen_are_refused_alike() {
+    let app = app().await;
+    let picture = upload(&app).await.expect(201).text("/id");
+    let private = app.post("/api/v1/media?name=a.gif&visibility=private").by(&merchant()).body("application/octet-stream", PICTURE);
+    let private = private.await.expect(201).text("/id");
+    let editor = Doorman::person("editor", &["shop:products:manage"]);
+    let make = |media: Value| app.post("/api/v1/shop/products").by(&editor).json(&json!({ "title": "Mug", "media": media }));
+    let unknown = "019ab0b2-8f00-7000-8000-00000000ffff";
+    for wrong in [unknown, &private] {
+        make(json!([picture, wrong])).await.expect(422).problem("validation_failed").field("/media/1", "unknown_reference");
+    }
+    make(json!([picture, picture])).await.expect(422).problem("validation_failed").field("/media/1", "not_unique");
+    make(json!(vec![picture.clone(); 251])).await.expect(422).problem("validation_failed");
+    make(json!(["mug.gif"])).await.expect(422).problem("validation_failed");
+    assert_eq!(app.get("/api/v1/shop/products").by(&merchant()).await.expect(200)["items"], json!([]));
+    let made = make(json!([picture])).await.expect(201);
+    for body in [json!({ "media": [picture, private] }), json!({ "media": [picture, unknown], "title": "Cup" })] {
+        patch(&app, &editor, made.header("location"), &body).await.expect(422).field("/media/1", "unknown_reference");
+    }
+    // What somebody else chose who may see it stays when others change the rest.
+    patch(&app, &merchant(), made.header("location"), &json!({ "media": [private, picture] })).await.expect(200);
+    let kept = patch(&app, &editor, made.header("location"), &json!({ "media": [picture, private] })).await.expect(200);
+    assert_eq!(media(&kept), [picture, private]);
+    app.run_jobs().await;
+}
+
+#[tokio::test]
+async fn med6_media_of_products_and_pictures_in_their_descriptions_outlive_the_sweep() {
+    let app = app().await;
+    app.run_jobs().await;
+    let (shown, told, unused) = (upload(&app).await.expect(201), upload(&app).await.expect(201), upload(&app).await.expect(201));
+    let body = json!({ "title": "Mug", "media": [shown["id"]], "description": format!("![x]({})", told.text("/url")) });
+    let made = app.post("/api/v1/shop/products").by(&merchant()).json(&body).await.expect(201);
+    app.advance(Duration::from_secs(9 * 86_400));
+    app.run_jobs().await;
+    app.get(&file(&unused)).await.expect(404);
+    for kept in [&shown, &told] {
+        app.get(&file(kept)).await.expect(200);
+    }
+    patch(&app, &merchant(), made.header("location"), &json!({ "description": "Nothing to see" })).await.expect(200);
+    app.advance(Duration::from_secs(86_400));
+    app.run_jobs().await;
+    app.get(&file(&told)).await.expect(404);
+    app.get(&file(&shown)).await.expect(200);
+    app.delete(made.header("location")).by(&merchant()).await.expect(204);
+    app.advance(Duration::from_secs(86_400));
+    app.run_jobs().await;
+    app.get(&file(&shown)).await.expect(404);
+}
+
+#[tokio::test]
+async fn r60_the_etag_of_a_product_tells_when_its_media_change_by_themselves() {
+    let app = app().await;
+    let picture = upload(&app).await.expect(201);
+    let body = json!({ "title": "Mug", "status": "active", "media": [picture["id"]] });
+    let made = app.post("/api/v1/shop/products").by(&merchant()).json(&body).await.expect(201);
+    let path = made.header("location");
+    let again = |tag: &str| app.get(path).header("If-None-Match", tag);
+    assert_eq!(again(made.header("etag")).await.status, 304);
+    app.patch(&file(&picture)).by(&merchant()).json(&json!({ "alt": "A blue mug" })).await.expect(200);
+    let described = again(made.header("etag")).await.expect(200);
+    assert_eq!((&described["media"][0]["alt"], &described["version"]), (&json!("A blue mug"), &json!(1)));
+    // The product itself is still what the caller saw.
+    let change = |tag: &str| app.patch(path).by(&merchant()).header("If-Match", tag).json(&json!({ "vendor": "Kiln" }));
+    change(made.header("etag")).await.expect(200);
+    change(made.header("etag")).await.expect(412).problem("version_conflict");
+    app.delete(&format!("{}?force=true", file(&picture))).by(&merchant()).await.expect(204);
+    assert_eq!(app.get(path).await.expect(200)["media"], json!([]));
+    let changed = patch(&app, &merchant(), path, &json!({ "description": "New" })).await.expect(200);
+    assert_eq!((&changed["media"], changed.header("etag")), (&json!([]), "\"v3\""));
+    app.run_jobs().await;
 }

@@ -42,7 +42,12 @@ async fn aud1_the_audit_finds_what_was_changed_behind_its_back() {
         "UPDATE shop_order_lines SET gross = gross - 1",
         "UPDATE shop_order_taxes SET tax = tax + 1",
         "UPDATE shop_orders SET status = 'canceled'",
-        "UPDATE shop_ledger_entries SET amount = amount + 1 WHERE account = 'customer'",
+        "UPDATE shop_orders SET shipping_refunded = 1",
+        "UPDATE shop_order_lines SET refunded_quantity = 1",
+        "UPDATE shop_order_lines SET refunded_amount = 1",
+        // The ledger cannot be changed, but somebody could add to it.
+        "INSERT INTO shop_ledger_entries (id, tx_id, kind, account, amount, currency, order_id, payment_id, provider_reference, at) \
+         SELECT order_id, tx_id, kind, account, 1, currency, order_id, payment_id, 'forged', at FROM shop_ledger_entries WHERE account = 'customer'",
     ] {
         shop.kernel().db().write(move |tx| tx.execute(damage, &[])).await.unwrap();
         let audit = shop.post("/api/v1/shop/audits").by(&staff()).json(&json!({})).await.expect(200);
@@ -51,6 +56,27 @@ async fn aud1_the_audit_finds_what_was_changed_behind_its_back() {
     }
     let error = command(&shop, &["shop", "audit", "--json"]).await.unwrap_err();
     assert_eq!(error.code(), "conflict");
+    shop.run_jobs().await;
+}
+
+#[tokio::test]
+async fn inv_p6_ledger_and_logs_are_written_once_where_the_engine_lets_us_say_so() {
+    let shop = shop(5).await;
+    let order = shop.order(2).await;
+    shop.confirm(&order.payment).await.expect(200);
+    // MySQL lets only administrators make triggers.
+    if !shop.database_url().starts_with("mysql") {
+        for sql in [
+            "UPDATE shop_ledger_entries SET amount = amount + 1",
+            "DELETE FROM shop_ledger_entries",
+            "UPDATE shop_order_events SET actor = 'nobody'",
+            "DELETE FROM shop_order_events",
+        ] {
+            let outcome = shop.kernel().db().write(move |tx| tx.execute(sql, &[])).await;
+            assert!(outcome.is_err(), "{sql}");
+        }
+    }
+    shop.audit_is_clean().await;
     shop.run_jobs().await;
 }
 

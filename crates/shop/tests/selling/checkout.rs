@@ -1,6 +1,7 @@
 //! Checkout with the offline provider: once per key, once per cart, never more than there is (INV-I, INV-S).
 
 use serde_json::json;
+use testkit::stripe::{Fault, StripeFake};
 
 use crate::support::*;
 
@@ -46,6 +47,48 @@ async fn inv_i1_fifty_retries_with_one_key_get_one_order_and_one_answer() {
     let again = at_once((0..50).map(|_| check_out(&shop, &cart, BANK, &key(&cart)))).await;
     assert!(again.iter().all(|answer| answer.bytes == first.bytes && answer.header("idempotency-replayed") == "true"));
     assert_eq!(shop.shelf().await, (5, 1));
+    shop.run_jobs().await;
+}
+
+#[tokio::test]
+async fn inv_i1_a_lost_answer_is_given_again_although_all_tries_are_used_up() {
+    let shop = shop_with(5, &[("shop.checkout.tries_per_minute", "2")]).await;
+    let cart = shop.cart(1).await;
+    let first = check_out(&shop, &cart, BANK, &key(&cart)).await.expect(201);
+    let again = async || {
+        let again = check_out(&shop, &cart, BANK, &key(&cart)).await.expect(201);
+        assert_eq!((&again.bytes, again.header("idempotency-replayed")), (&first.bytes, "true"));
+    };
+    for _ in 0..20 {
+        again().await;
+    }
+    // Another key is another try.
+    check_out(&shop, &cart, BANK, "another-key-for-this-cart").await.expect(409).problem("cart_ordered");
+    check_out(&shop, &cart, BANK, "a-third-key-for-this-cart").await.expect(429).problem("rate_limited");
+    again().await;
+    shop.run_jobs().await;
+}
+
+#[tokio::test]
+async fn inv_i3_a_checkout_that_did_not_reach_its_provider_goes_on_but_not_without_end() {
+    let (shop, fake) = stripe_shop_with(5, &[("shop.checkout.tries_per_minute", "1")]).await;
+    let cart = shop.cart(1).await;
+    // Each call is sent three times; the one of the first request and those of three repeated ones fail.
+    for _ in 0..4 * 3 {
+        fake.fail_next("/v1/payment_intents", Fault::Refuse(500));
+    }
+    for _ in 0..4 {
+        check_out(&shop, &cart, "stripe", &key(&cart)).await.expect(503).problem("upstream_failed");
+    }
+    let calls = fake.calls().len();
+    let refused = check_out(&shop, &cart, "stripe", &key(&cart)).await.expect(429).problem("rate_limited");
+    assert_eq!((refused.header("retry-after"), fake.calls().len()), ("20", calls), "the provider is not called");
+    shop.advance(MINUTE / 3);
+    let order = Ordered::of(&check_out(&shop, &cart, "stripe", &key(&cart)).await.expect(201));
+    assert_eq!((fake.intents().len(), shop.look(&order.id).await["status"].clone()), (1, json!("pending")));
+    for _ in 0..20 {
+        check_out(&shop, &cart, "stripe", &key(&cart)).await.expect(201);
+    }
     shop.run_jobs().await;
 }
 
@@ -261,4 +304,61 @@ async fn inv_r2_guesses_from_one_network_count_together() {
     }
     guess(21).await.expect(429).problem("rate_limited");
     shop.run_jobs().await;
+}
+
+/// A card order that the coupon made cheaper and that expired before its buyer paid.
+async fn expired_with_coupon(shop: &TestShop, fake: &StripeFake) -> (Ordered, String) {
+    let promotion = json!({ "name": "One", "action": "percent", "percent_ppm": 100_000 });
+    let promotion = make(shop, "/api/v1/shop/promotions", promotion).await;
+    let coupon = make(shop, "/api/v1/shop/coupons", json!({ "promotion_id": promotion, "code": "ONE", "usage_limit": 1 })).await;
+    let order = Ordered::of(&check_out_with_code(shop, "stripe").await.expect(201));
+    assert_eq!((order.total, uses(shop, &coupon).await), (2_499 - 250 + 490, 1));
+    shop.pass(MINUTE * 33).await;
+    assert_eq!((shop.look(&order.id).await["status"].clone(), uses(shop, &coupon).await), (json!("expired"), 0));
+    fake.pay(fake.intent_of(&order.payment)["id"].as_str().expect("an intent"));
+    (order, coupon)
+}
+
+async fn check_out_with_code(shop: &TestShop, method: &str) -> testkit::TestResponse {
+    let mut cart = shop.cart(1).await;
+    let request = shop.post(&format!("/api/v1/shop/carts/{}/codes", cart.id)).header("Cart-Secret", &cart.secret);
+    cart.total = request.json(&json!({ "code": "ONE" })).await.expect(200)["totals"]["total"].clone();
+    check_out(shop, &cart, method, &key(&cart)).await
+}
+
+async fn uses(shop: &TestShop, coupon: &str) -> i64 {
+    shop.get(&format!("/api/v1/shop/coupons/{coupon}")).by(&staff()).await.expect(200)["used_count"].as_i64().expect("a number")
+}
+
+#[tokio::test]
+async fn inv_r3_late_money_uses_the_coupon_of_its_order_up_again() {
+    let (shop, fake) = stripe_shop(5).await;
+    let (order, coupon) = expired_with_coupon(&shop, &fake).await;
+    shop.pass(MINUTE * 2).await;
+    let late = shop.look(&order.id).await;
+    assert_eq!((&late["status"], &late["payment_status"]), (&json!("confirmed"), &json!("paid")));
+    assert_eq!((uses(&shop, &coupon).await, shop.shelf().await), (1, (5, 1)));
+    shop.audit_is_clean().await;
+    // Calling it off gives it back once more.
+    let cancel = shop.post(&format!("/api/v1/shop/orders/{}/actions/cancel", order.id)).by(&staff());
+    cancel.json(&json!({})).await.expect(200);
+    assert_eq!(uses(&shop, &coupon).await, 0);
+    shop.run_jobs().await;
+    shop.audit_is_clean().await;
+}
+
+#[tokio::test]
+async fn inv_p7_late_money_goes_back_if_others_have_used_its_coupon_up() {
+    let (shop, fake) = stripe_shop(5).await;
+    let (order, coupon) = expired_with_coupon(&shop, &fake).await;
+    check_out_with_code(&shop, BANK).await.expect(201);
+    shop.pass(MINUTE * 2).await;
+    let late = shop.look(&order.id).await;
+    assert_eq!(
+        (&late["status"], &late["payment_status"], &late["attention"]),
+        (&json!("expired"), &json!("refunded"), &json!("late_payment"))
+    );
+    assert_eq!((fake.refunds()[0]["amount"].clone(), fake.refunds().len()), (json!(order.total), 1));
+    assert_eq!((uses(&shop, &coupon).await, shop.shelf().await), (1, (5, 1)));
+    shop.audit_is_clean().await;
 }

@@ -1,6 +1,7 @@
 //! Orders: three axes, a log, and who may see and change them (INV-O1, INV-O4, INV-O7, INV-O8).
 
 use serde_json::{Value, json};
+use testkit::stripe::Moment;
 
 use crate::support::*;
 
@@ -95,6 +96,99 @@ async fn r60_an_action_on_an_old_version_is_refused() {
     let refused = cancel().header("If-Match", "\"v1\"").await.expect(412).problem("version_conflict");
     let current = refused["current_version"].as_i64().unwrap();
     cancel().header("If-Match", &format!("\"v{current}\"")).await.expect(200);
+    shop.run_jobs().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r60_calling_off_an_order_that_changed_while_its_payment_was_called_off_is_refused() {
+    let (shop, fake) = stripe_shop(5).await;
+    let order = shop.card_order(1).await;
+    let version = shop.look(&order.id).await["version"].as_i64().unwrap();
+    let app = shop.kernel().clone();
+    fake.on_change(move |moment, path| {
+        if moment == Moment::Before && path.ends_with("/cancel") {
+            behind_its_back(&app, "UPDATE shop_orders SET note = 'please ring', version = version + 1");
+        }
+    });
+    let cancel = || shop.post(&format!("/api/v1/shop/orders/{}/actions/cancel", order.id)).by(&staff()).json(&json!({}));
+    let refused = cancel().header("If-Match", &format!("\"v{version}\"")).await.expect(412).problem("version_conflict");
+    assert_eq!(refused["current_version"], version + 1);
+    let kept = shop.look(&order.id).await;
+    assert_eq!((&kept["status"], &kept["note"], shop.shelf().await), (&json!("pending"), &json!("please ring"), (5, 1)));
+    let now = kept["version"].as_i64().unwrap();
+    let done = cancel().header("If-Match", &format!("\"v{now}\"")).await.expect(200);
+    assert_eq!((&done["status"], shop.shelf().await), (&json!("canceled"), (5, 0)));
+    shop.audit_is_clean().await;
+    shop.run_jobs().await;
+}
+
+#[tokio::test]
+async fn r60_the_version_that_calling_off_itself_makes_is_no_conflict() {
+    let (shop, fake) = stripe_shop_with(5, &[("shop.payments.capture", "manual")]).await;
+    let order = shop.card_order(1).await;
+    fake.pay(fake.intent_of(&order.payment)["id"].as_str().unwrap());
+    shop.post(&format!("/api/v1/shop/payments/{}/actions/sync", order.payment)).by(&staff()).json(&json!({})).await.expect(200);
+    let version = shop.look(&order.id).await["version"].as_i64().unwrap();
+    let cancel = || {
+        let request = shop.post(&format!("/api/v1/shop/orders/{}/actions/cancel", order.id)).by(&staff());
+        request.header("If-Match", &format!("\"v{version}\"")).json(&json!({}))
+    };
+    let answers = at_once((0..5).map(|_| cancel())).await;
+    assert_eq!((count(&answers, 200), count(&answers, 412)), (1, 4));
+    let done = shop.look(&order.id).await;
+    assert_eq!((&done["status"], &done["payment_status"], &done["attention"]), (&json!("canceled"), &json!("unpaid"), &json!(null)));
+    assert_eq!(shop.shelf().await, (5, 0));
+    shop.audit_is_clean().await;
+    shop.run_jobs().await;
+}
+
+#[tokio::test]
+async fn inv_p7_what_needs_attention_is_acknowledged_as_it_was_seen_and_once() {
+    let shop = shop(5).await;
+    let order = shop.order(1).await;
+    shop.confirm(&order.payment).await.expect(200);
+    let everything = json!({ "amount": { "amount": order.total, "currency": "EUR" }, "reason": "all" });
+    let refund = shop.refund(&order.id, "all", everything).await.expect(201).text("/id");
+    shop.post(&format!("/api/v1/shop/refunds/{refund}/actions/fail")).by(&staff()).json(&json!({})).await.expect(200);
+    assert_eq!(shop.look(&order.id).await["attention"], "refund_failed");
+    let acknowledge = |seen: &str| {
+        let request = shop.post(&format!("/api/v1/shop/orders/{}/actions/acknowledge", order.id)).by(&staff());
+        request.json(&json!({ "attention": seen, "reason": "sent by cheque" }))
+    };
+    let refused = acknowledge("disputed").await.expect(409).problem("invalid_state");
+    assert_eq!((&refused["current_state"], &refused["allowed"]), (&json!("refund_failed"), &json!(["refund_failed"])));
+    acknowledge("refund_failed").header("If-Match", "\"v1\"").await.expect(412).problem("version_conflict");
+    let answers = at_once((0..5).map(|_| acknowledge("refund_failed"))).await;
+    assert_eq!(count(&answers, 200), 5);
+    assert!(answers.iter().all(|answer| answer["attention"].is_null()));
+    let log = shop.get(&format!("/api/v1/shop/orders/{}/events", order.id)).by(&staff()).await.expect(200);
+    let told: Vec<&Value> = log["items"].as_array().unwrap().iter().filter(|row| row["kind"] == "acknowledged").collect();
+    assert_eq!((told.len(), &told[0]["reason"], &told[0]["detail"]["attention"]), (1, &json!("sent by cheque"), &json!("refund_failed")));
+    shop.audit_is_clean().await;
+    shop.run_jobs().await;
+}
+
+#[tokio::test]
+async fn inv_p7_what_was_hidden_comes_to_the_front_and_what_is_over_goes() {
+    let shop = shop(5).await;
+    let order = shop.order(1).await;
+    shop.confirm(&order.payment).await.expect(200);
+    let amount = |minor: i64| json!({ "amount": { "amount": minor, "currency": "EUR" }, "reason": "goodwill" });
+    let decide = |refund: String, verb: &'static str| {
+        shop.post(&format!("/api/v1/shop/refunds/{refund}/actions/{verb}")).by(&staff()).json(&json!({}))
+    };
+    let failing = shop.refund(&order.id, "one", amount(1_000)).await.expect(201).text("/id");
+    decide(failing, "fail").await.expect(200);
+    // Called off, everything is to be sent back by a person; that the first one failed is hidden behind it.
+    shop.post(&format!("/api/v1/shop/orders/{}/actions/cancel", order.id)).by(&staff()).json(&json!({})).await.expect(200);
+    assert_eq!(shop.look(&order.id).await["attention"], "refund_to_be_made");
+    let acknowledge = json!({ "attention": "refund_to_be_made" });
+    let path = format!("/api/v1/shop/orders/{}/actions/acknowledge", order.id);
+    assert_eq!(shop.post(&path).by(&staff()).json(&acknowledge).await.expect(200)["attention"], "refund_failed");
+    let refunds = shop.get(&format!("/api/v1/shop/orders/{}/refunds", order.id)).by(&staff()).await.expect(200);
+    decide(refunds.text("/items/1/id"), "confirm").await.expect(200);
+    assert_eq!(shop.look(&order.id).await["attention"], json!(null));
+    shop.audit_is_clean().await;
     shop.run_jobs().await;
 }
 
@@ -195,5 +289,7 @@ async fn inv_s5_an_order_that_is_packed_neither_expires_nor_loses_its_payment() 
     assert_eq!((&kept["status"], &kept["attention"]), (&json!("confirmed"), &json!("payment_overdue")));
     assert_eq!((&kept["payments"][0]["state"], shop.shelf().await), (&json!("pending"), (4, 1)));
     shop.confirm(&order.payment).await.expect(200);
+    // Paid after all: nobody needs to look any more.
+    assert_eq!(shop.look(&order.id).await["attention"], json!(null));
     shop.audit_is_clean().await;
 }

@@ -269,8 +269,117 @@ async fn inv_p7_a_dispute_moves_the_payment_axis_and_a_won_one_moves_it_back() {
     assert!(shop.order_events().await.contains(&"shop.payment.disputed".to_owned()));
     fake.dispute(&intent, "won");
     shop.pass(MINUTE * 2).await;
-    assert_eq!(shop.look(&order.id).await["payment_status"], "paid");
+    let won = shop.look(&order.id).await;
+    assert_eq!((&won["payment_status"], &won["attention"]), (&json!("paid"), &json!(null)));
     shop.audit_is_clean().await;
+}
+
+/// An order whose card was authorised and not collected in time.
+async fn lapsed(shop: &TestShop, fake: &StripeFake) -> Ordered {
+    let order = shop.card_order(1).await;
+    fake.pay(&intent(fake, &order));
+    assert_eq!(sync(shop, &order).await.expect(200)["state"], "authorized");
+    fake.lapse(&intent(fake, &order));
+    shop.pass(MINUTE * 2).await;
+    order
+}
+
+#[tokio::test]
+async fn inv_s5_an_order_whose_authorisation_lapsed_waits_for_another_payment() {
+    let (shop, fake) = stripe_shop_with(5, &[("shop.payments.capture", "manual")]).await;
+    let mut order = lapsed(&shop, &fake).await;
+    let waiting = shop.look(&order.id).await;
+    assert_eq!((&waiting["status"], &waiting["payment_status"]), (&json!("confirmed"), &json!("unpaid")));
+    assert_eq!((&waiting["attention"], waiting["expires_at"].is_string()), (&json!("payment_lapsed"), true));
+    assert!(shop.order_events().await.contains(&"shop.payment.failed".to_owned()));
+    order.payment = pay(&shop, &order, "another-card-of-the-buyer", "stripe").await.expect(201).text("/id");
+    fake.pay(&intent(&fake, &order));
+    sync(&shop, &order).await.expect(200);
+    assert_eq!(shop.look(&order.id).await["attention"], json!(null));
+    let captures = format!("/api/v1/shop/payments/{}/captures", order.payment);
+    shop.post(&captures).by(&staff()).header("Idempotency-Key", "collect").json(&json!({})).await.expect(201);
+    let paid = shop.look(&order.id).await;
+    assert_eq!((&paid["payment_status"], &paid["expires_at"], shop.shelf().await), (&json!("paid"), &json!(null), (5, 1)));
+    shop.audit_is_clean().await;
+    shop.run_jobs().await;
+}
+
+#[tokio::test]
+async fn inv_s5_an_order_whose_authorisation_lapsed_ends_when_nobody_pays_again() {
+    let (shop, fake) = stripe_shop_with(5, &[("shop.payments.capture", "manual")]).await;
+    let order = lapsed(&shop, &fake).await;
+    assert_eq!(shop.shelf().await, (5, 1));
+    shop.pass(DAY * 15).await;
+    let ended = shop.look(&order.id).await;
+    assert_eq!((&ended["status"], &ended["attention"], shop.shelf().await), (&json!("expired"), &json!(null), (5, 0)));
+    assert!(shop.order_events().await.contains(&"shop.order.expired".to_owned()));
+    shop.pass(MINUTE).await;
+    assert!(shop.mails().await.iter().any(|mail| mail.template == "shop/order_expired"));
+    shop.audit_is_clean().await;
+}
+
+#[tokio::test]
+async fn inv_s5_an_order_that_is_paid_in_part_is_left_to_a_person_when_its_time_is_over() {
+    let (shop, fake) = stripe_shop_with(5, &[("shop.payments.capture", "manual")]).await;
+    let mut order = shop.order(1).await;
+    order.payment = pay(&shop, &order, "a-payment-with-a-card", "stripe").await.expect(201).text("/id");
+    fake.pay(&intent(&fake, &order));
+    sync(&shop, &order).await.expect(200);
+    let captures = shop.post(&format!("/api/v1/shop/payments/{}/captures", order.payment)).by(&staff());
+    let part = json!({ "amount": { "amount": 1_000, "currency": "EUR" } });
+    captures.header("Idempotency-Key", "a-part").json(&part).await.expect(201);
+    shop.pass(DAY * 15).await;
+    let kept = shop.look(&order.id).await;
+    assert_eq!((&kept["status"], &kept["payment_status"]), (&json!("confirmed"), &json!("partially_paid")));
+    assert_eq!((&kept["attention"], &kept["expires_at"]), (&json!("payment_overdue"), &json!(null)));
+    shop.audit_is_clean().await;
+}
+
+#[tokio::test]
+async fn inv_s5_collecting_what_has_lapsed_is_refused() {
+    let (shop, fake) = stripe_shop_with(5, &[("shop.payments.capture", "manual")]).await;
+    let order = shop.card_order(1).await;
+    fake.pay(&intent(&fake, &order));
+    sync(&shop, &order).await.expect(200);
+    fake.lapse(&intent(&fake, &order));
+    let captures = format!("/api/v1/shop/payments/{}/captures", order.payment);
+    let refused = shop.post(&captures).by(&staff()).header("Idempotency-Key", "too-late").json(&json!({})).await.expect(409);
+    assert_eq!(refused.problem("invalid_state")["current_state"], "canceled");
+    assert_eq!(shop.look(&order.id).await["payment_status"], "unpaid");
+    shop.audit_is_clean().await;
+    shop.run_jobs().await;
+}
+
+#[tokio::test]
+async fn inv_p6_an_intent_about_another_amount_or_currency_changes_nothing_until_it_fits() {
+    let (shop, fake) = stripe_shop(5).await;
+    let order = shop.card_order(1).await;
+    let (id, total) = (intent(&fake, &order), json!(order.total));
+    fake.pay(&id);
+    for (member, odd, good) in [("amount", json!(order.total - 100), &total), ("currency", json!("usd"), &json!("eur"))] {
+        fake.alter(&id, member, odd.clone());
+        if member == "amount" {
+            fake.alter(&id, "amount_received", odd);
+        }
+        for _ in 0..3 {
+            assert_eq!(sync(&shop, &order).await.expect(200)["state"], "pending");
+        }
+        let odd = shop.look(&order.id).await;
+        assert_eq!((&odd["status"], &odd["payment_status"]), (&json!("pending"), &json!("unpaid")));
+        assert_eq!((&odd["attention"], &odd["captured"]["amount"]), (&json!("payment_mismatch"), &json!(0)));
+        fake.alter(&id, member, good.clone());
+    }
+    let ledger = shop.get("/api/v1/shop/ledger-entries").by(&staff()).await.expect(200);
+    assert_eq!(ledger["items"], json!([]));
+    let log = shop.get(&format!("/api/v1/shop/orders/{}/events", order.id)).by(&staff()).await.expect(200);
+    let told = log["items"].as_array().unwrap().iter().filter(|event| event["kind"] == "payment_mismatch").count();
+    assert_eq!(told, 2, "{log}");
+    fake.alter(&id, "amount_received", total);
+    assert_eq!(sync(&shop, &order).await.expect(200)["state"], "captured");
+    let paid = shop.look(&order.id).await;
+    assert_eq!((&paid["payment_status"], &paid["attention"]), (&json!("paid"), &json!(null)));
+    shop.audit_is_clean().await;
+    shop.run_jobs().await;
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use kernel::Ctx;
+use kernel::{App, Ctx};
 use serde_json::{Value, json};
 use shop::Shop;
 use testkit::stripe::StripeFake;
@@ -267,6 +267,16 @@ pub(crate) async fn command(node: &Node, words: &[&str]) -> kernel::Result<()> {
     let verb = verbs.iter().find(|verb| verb.name() == words[0]).unwrap_or_else(|| panic!("no verb {}", words[0]));
     let matches = verb.shape().try_get_matches_from(words).unwrap_or_else(|error| panic!("{error}"));
     verb.run(Ctx::system(node.kernel(), "command"), matches).await
+}
+
+/// Changes a row while a call to the stand-in is under way, as another node would.
+pub(crate) fn behind_its_back(app: &App, sql: &'static str) {
+    let app = app.clone();
+    let change = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(app.db().write(move |tx| tx.execute(sql, &[]))).expect("the change");
+    };
+    std::thread::spawn(change).join().expect("the other node");
 }
 
 /// Delivers an event of the stand-in as Stripe would.
