@@ -34,15 +34,16 @@ quiet_apt() {
   apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
 }
 
-# venv NAME: prints the bin folder of an environment made from py/NAME.txt, made once per content of that file
+# venv NAME [PYTHON [PIP_OPTION…]]: prints the bin folder of an environment made from py/NAME.txt, made once per content of that file
 venv() {
-  local list="$HERE/py/$1.txt" dir
+  local list="$HERE/py/$1.txt" python=${2:-python3} dir
   dir="$CACHE/py-$1-$(sha256sum <"$list" | cut -c1-12)"
+  shift && [ $# -eq 0 ] || shift
   if [ ! -e "$dir/.done" ]; then
     may_install
-    python3 -c 'import ensurepip' 2>/dev/null || apt_get python3 python3-venv
-    { rm -rf "$dir" && python3 -m venv "$dir" &&
-      "$dir/bin/pip" install -q --disable-pip-version-check --require-hashes -r "$list" && touch "$dir/.done"; } >&2 || exit 1
+    "$python" -c 'import ensurepip' 2>/dev/null || apt_get python3 python3-venv
+    { rm -rf "$dir" && "$python" -m venv "$dir" &&
+      "$dir/bin/pip" install -q --disable-pip-version-check --require-hashes "$@" -r "$list" && touch "$dir/.done"; } >&2 || exit 1
   fi
   echo "$dir/bin"
 }

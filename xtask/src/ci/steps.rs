@@ -34,6 +34,7 @@ pub(crate) const ALL: &[Step] = &[
     Step { name: "sanitiser", what: "nothing hostile comes to life in a real browser", run: sanitiser },
     Step { name: "feeds", what: "two feed readers that others use read our feeds without complaint", run: feeds },
     Step { name: "schemathesis", what: "a stranger reads our OpenAPI document and finds no fault", run: schemathesis },
+    Step { name: "stripe", what: "the shop is paid through imitations of Stripe that others wrote", run: stripe },
 ];
 
 /// The folders whose programs the `examples` step starts.
@@ -48,7 +49,7 @@ fn fmt() -> Result<Outcome> {
 }
 
 fn clippy() -> Result<Outcome> {
-    cargo(&["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"])
+    cargo(&["clippy", "--locked", "--workspace", "--all-targets", "--features", "shop/svc", "--", "-D", "warnings"])
 }
 
 fn doc() -> Result<Outcome> {
@@ -142,4 +143,19 @@ fn schemathesis() -> Result<Outcome> {
     let mut judge = command(process::root().join("scripts/schemathesis.sh"), []);
     judge.env("ST", st).env("UNDERCROFT", program).env("SERVER", format!("http://{}", server.address)).env("DATA", server.data());
     passes(&mut judge).map(Outcome::of)
+}
+
+/// Two imitations: one is strict and tells nobody what happens, the other is lenient and delivers signed webhooks.
+fn stripe() -> Result<Outcome> {
+    let Some(strict) = Service::get("stripe", "TEST_STRIPE_URL")? else {
+        return Ok(Outcome::missing("seahaven-stripe-world is not installed; INSTALL=1 installs it where there is a Python 3.13 or later"));
+    };
+    let Some(lenient) = Service::get("localstripe", "TEST_LOCALSTRIPE_URL")? else {
+        return Ok(Outcome::missing("localstripe is not installed; INSTALL=1 installs it"));
+    };
+    // Of the whole workspace, so that nothing is compiled with other features than before.
+    let mut tests = command("cargo", ["test", "--locked", "--workspace", "--features", "shop/svc", "--test", "stripe"]);
+    strict.tell(&mut tests);
+    lenient.tell(&mut tests);
+    passes(&mut tests).map(Outcome::of)
 }
