@@ -4,7 +4,7 @@ use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use db::Db;
@@ -94,6 +94,7 @@ struct Inner {
     validators: Validators,
     stop: watch::Sender<bool>,
     tasks: Mutex<JoinSet<()>>,
+    told: Mutex<outbox::Told>,
 }
 
 impl fmt::Debug for App {
@@ -158,6 +159,7 @@ impl App {
             validators,
             stop: watch::Sender::new(false),
             tasks: Mutex::new(JoinSet::new()),
+            told: Mutex::default(),
         })))
     }
 
@@ -176,6 +178,7 @@ impl App {
 
     /// Starts the modules only; for commands and tests that run jobs by hand.
     pub async fn start_modules(&self) -> Result<()> {
+        outbox::begin(self).await?;
         for module in &self.0.plan.modules {
             module.start(self).await?;
         }
@@ -336,6 +339,15 @@ impl App {
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    pub(crate) fn is_watched(&self, event: &str) -> bool {
+        self.0.plan.watchers.iter().any(|(_, name, _)| *name == event)
+    }
+
+    /// The events that this node's watchers were told of.
+    pub(crate) fn told(&self) -> MutexGuard<'_, outbox::Told> {
+        self.0.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn tell_watchers(&self, event: &StoredEvent) {

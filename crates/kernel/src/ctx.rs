@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::error::{IDEMPOTENCY_KEY_IN_USE, Result};
 use crate::id::Id;
 use crate::idempotency::{self, Claim};
+use crate::outbox;
 use crate::settings::Section;
 use crate::time::Timestamp;
 use crate::tx::{Effects, Tx};
@@ -175,7 +176,7 @@ impl Ctx {
             self.app.jobs().wake();
         }
         for event in &effects.events {
-            self.app.tell_watchers(event);
+            outbox::tell_own(&self.app, event);
         }
     }
 }

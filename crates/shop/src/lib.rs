@@ -40,6 +40,7 @@ pub mod stock;
 mod taxes;
 
 use futures_util::future::BoxFuture;
+use kernel::media::{CREATE_FILES, UPDATE_FILES};
 use kernel::{App, Ctx, Finding, Module, Parts, Result};
 
 pub use settings::{CrossZone, ShippingTax, ShopRules, ShopSettings, TaxSettings};
@@ -86,7 +87,7 @@ impl Module for Shop {
             .migrations(MIGRATIONS)
             .problems(problems::PROBLEMS)
             .permissions(permissions::ALL)
-            .role("shop_manager", "Runs the shop.", permissions::ALL)
+            .role("shop_manager", "Runs the shop.", &[permissions::ALL, &[&CREATE_FILES, &UPDATE_FILES]].concat())
             .role("shop_clerk", "Packs and ships.", permissions::CLERK)
             .role("accountant", "Keeps the books.", permissions::ACCOUNTANT)
             .routes(products::http::operations())

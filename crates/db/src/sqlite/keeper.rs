@@ -11,8 +11,8 @@ use tokio::sync::oneshot;
 use super::{Opener, Role, errors};
 use crate::Error;
 
-/// A log of so many pages (4 MiB) is worth a checkpoint.
-pub(super) const CHECKPOINT_PAGES: i32 = 1_000;
+/// A log of so many pages (16 MiB) is worth a checkpoint: pages that every commit touches are then moved once for many of them.
+pub(super) const CHECKPOINT_PAGES: i32 = 4_000;
 /// A log of so many pages (64 MiB) is cut, even if the writer has to wait a moment.
 const TRUNCATE_PAGES: i64 = 16_000;
 /// How long the writer may have to wait for that moment.
