@@ -25,6 +25,10 @@ use links::Links;
 use serde_json::json;
 use shop::Shop;
 
+/// The product's binary has it too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(about)]
 struct Args {

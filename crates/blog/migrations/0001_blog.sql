@@ -1,4 +1,4 @@
--- Posts and what belongs to them. Long texts stand last in a row, so that a list does not read past them.
+-- Posts and what belongs to them. Long texts stand last in a row, so that a list does not read past them; last of all what only editors read.
 
 CREATE TABLE blog_posts (
     id {id} NOT NULL PRIMARY KEY,
@@ -27,9 +27,9 @@ CREATE TABLE blog_posts (
     deleted_at {time},
     version {int} NOT NULL,
     seo {json} NOT NULL,
-    body_source {text} NOT NULL,
     body_html {text} NOT NULL,
-    body_text {text} NOT NULL
+    body_text {text} NOT NULL,
+    body_source {text} NOT NULL
 );
 CREATE UNIQUE INDEX blog_posts_translation ON blog_posts (translation_group_id, locale);
 CREATE INDEX blog_posts_public ON blog_posts (status, visibility, published_order, id);
@@ -98,7 +98,7 @@ CREATE TABLE blog_authors (
     created_at {time} NOT NULL,
     updated_at {time} NOT NULL,
     version {int} NOT NULL
-);
+) {clustered};
 CREATE UNIQUE INDEX blog_authors_user ON blog_authors (user_id);
 CREATE UNIQUE INDEX blog_authors_slug ON blog_authors (slug);
 CREATE INDEX blog_authors_name ON blog_authors (name, id);
@@ -123,7 +123,7 @@ CREATE TABLE blog_tags (
     created_at {time} NOT NULL,
     updated_at {time} NOT NULL,
     version {int} NOT NULL
-);
+) {clustered};
 CREATE UNIQUE INDEX blog_tags_slug ON blog_tags (slug);
 CREATE INDEX blog_tags_kind ON blog_tags (kind, slug);
 

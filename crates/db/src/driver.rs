@@ -68,6 +68,11 @@ pub(crate) trait Driver: Send {
     /// Sets what bounds the next statements.
     fn limit(&mut self, limit: Limit);
 
+    /// A number that grows with every change of this connection, undone ones included; engines that group no closures leave it at zero.
+    fn changes(&self) -> u64 {
+        0
+    }
+
     /// Whether the limit stopped a statement since it was set.
     fn hit_limit(&self) -> bool;
 

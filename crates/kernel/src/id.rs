@@ -10,6 +10,8 @@ use db::{FromValue, Param, ToParam, ValueError, ValueRef};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
+use crate::time::Timestamp;
+
 /// The identifier of a `T`: a UUIDv7 on the wire, 16 bytes at rest. Never a secret.
 ///
 /// In a wire type, describe the member with `#[schema(value_type = uuid::Uuid)]`.
@@ -30,6 +32,12 @@ impl<T> Id<T> {
     /// The bare value.
     pub const fn uuid(self) -> Uuid {
         self.0
+    }
+
+    /// The least identifier of this instant: identifiers begin with when they were made (RFC 9562 §5.7), so age can be asked of a primary key.
+    pub fn first_at(at: Timestamp) -> Self {
+        let millis = u128::try_from(at.as_millis()).unwrap_or(0);
+        Id::from_uuid(Uuid::from_u128(millis << 80))
     }
 
     /// The same value as the identifier of something else, such as a view of the same thing.

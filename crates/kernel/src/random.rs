@@ -123,6 +123,14 @@ impl IdSource {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::Id;
+
+    #[test]
+    fn r11_an_id_is_not_less_than_the_first_one_of_its_instant() {
+        let at = Timestamp::from_millis(1_700_000_000_123);
+        let id = Id::<()>::from_uuid(IdSource::new(Clock::manual(at), Random::system()).next());
+        assert!(id >= Id::first_at(at) && id < Id::first_at(Timestamp::from_millis(at.as_millis() + 1)));
+    }
 
     #[test]
     fn r11_ids_strictly_increase_in_a_tight_loop() {

@@ -258,10 +258,9 @@ CREATE TABLE shop_reservations (
     closed_at {time},
     CONSTRAINT shop_reservations_quantity CHECK (quantity >= 0),
     CONSTRAINT shop_reservations_state CHECK (state IN ('held', 'committed', 'fulfilled', 'released'))
-);
+) {clustered};
 CREATE INDEX shop_reservations_order ON shop_reservations (order_id);
 CREATE INDEX shop_reservations_item ON shop_reservations (item_id, location_id, state);
-CREATE INDEX shop_reservations_expires ON shop_reservations (state, expires_at);
 
 -- open_slot is 1 while a person's cart is open, and NULL otherwise: one open cart per person.
 CREATE TABLE shop_carts (

@@ -1,6 +1,6 @@
-//! Lists of posts: narrowed, sorted, and with their authors and tags in three statements (BLG-14).
+//! Lists of posts: narrowed, sorted, and with their authors and tags in three statements more (BLG-14).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use db::Conn;
@@ -10,13 +10,14 @@ use kernel::page::{CursorValue, KeyKind, Keyset, Page, PageRequest, SortKey};
 use kernel::search::Query;
 use kernel::{Ctx, Error, FieldError, Id, Result};
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::authors::Author;
 use crate::cache::{Entry, Key, PublicCache};
 use crate::posts::access::Caller;
-use crate::posts::store::{ListStatus, Narrowed, SeenBy};
-use crate::posts::view::PostSummary;
-use crate::posts::{Named, Post, PostLine, PostRecord, Visibility, store};
+use crate::posts::store::{Link, Linked, ListStatus, Narrowed, SeenBy};
+use crate::posts::view::{PostAuthor, PostSummary, PostTag};
+use crate::posts::{Post, PostLine, PostRecord, Visibility, store};
 use crate::tags::Tag;
 use crate::{search, transitions};
 
@@ -59,11 +60,15 @@ pub(crate) async fn list(ctx: &Ctx, filter: PostFilter) -> Result<Arc<Entry>> {
     entry.ok_or_else(|| Error::internal("a list is always there"))
 }
 
+/// Room for what a list says of a post, in bytes.
+const ROOM_A_POST: usize = 1_536;
+
 async fn page_entry(ctx: &Ctx, filter: &PostFilter) -> Result<Entry> {
     let (page, until) = page(ctx, filter).await?;
     let now = ctx.now();
     let Page { items, next_cursor, .. } = page.map(|line| PostSummary::of(&ctx.app, line, now));
-    let body = serde_json::to_vec(&Envelope { items: &items, next_cursor: next_cursor.as_deref() }).map_err(Error::internal)?;
+    let mut body = Vec::with_capacity((items.len() + 1) * ROOM_A_POST);
+    serde_json::to_writer(&mut body, &Envelope { items: &items, next_cursor: next_cursor.as_deref() }).map_err(Error::internal)?;
     let link = next_cursor.and_then(|cursor| {
         let separator = if filter.text.is_empty() { "" } else { "&" };
         let query = format!("{}{separator}cursor={cursor}", filter.text);
@@ -154,28 +159,67 @@ pub(crate) fn author_named(c: &mut Conn, named: &str) -> Result<Option<Id<Author
     }
 }
 
-/// Adds authors, tags and pictures to posts, in three statements however many there are.
+/// Adds authors, tags and pictures to posts, in four statements however many there are.
 pub(crate) fn with_names(c: &mut Conn, records: Vec<PostRecord>) -> Result<Vec<PostLine>> {
     if records.is_empty() {
         return Ok(Vec::new());
     }
     let ids: Vec<Id<Post>> = records.iter().map(|record| record.id).collect();
-    let mut authors: HashMap<Id<Post>, Vec<Named<Author>>> = HashMap::with_capacity(ids.len());
-    for (post, author) in store::authors_of(c, &ids)? {
-        authors.entry(post).or_default().push(author);
-    }
-    let mut tags: HashMap<Id<Post>, Vec<Named<Tag>>> = HashMap::with_capacity(ids.len());
-    for (post, tag) in store::tags_of(c, &ids)? {
-        tags.entry(post).or_default().push(tag);
-    }
+    let names = names_of(c, &ids)?;
     let files: Vec<Id<MediaFile>> = records.iter().filter_map(|record| record.featured_media_id).map(Id::from_uuid).collect();
     let files = if files.is_empty() { Vec::new() } else { media::views(c, &files)? };
     let line = |record: PostRecord| {
-        let (authors, tags) = (authors.remove(&record.id).unwrap_or_default(), tags.remove(&record.id).unwrap_or_default());
+        let (authors, tags) = names.of(record.id);
         let featured = files.iter().find(|file| Some(file.id.uuid()) == record.featured_media_id).cloned();
         PostLine { record, authors, tags, featured }
     };
     Ok(records.into_iter().map(line).collect())
+}
+
+/// Who wrote some posts, and what they are about.
+struct Names {
+    /// Sorted.
+    links: Vec<Link>,
+    authors: HashMap<Uuid, PostAuthor>,
+    tags: HashMap<Uuid, PostTag>,
+}
+
+/// Reads the authors and tags of posts, each once however many posts share it.
+fn names_of(c: &mut Conn, posts: &[Id<Post>]) -> Result<Names> {
+    let mut links = store::links_of(c, posts)?;
+    links.sort_unstable();
+    let (mut authors, mut tags) = (HashMap::new(), HashMap::new());
+    let (mut author_ids, mut tag_ids) = (BTreeSet::new(), BTreeSet::new());
+    for link in &links {
+        match link.target {
+            Linked::Author(id) => author_ids.insert(Id::from_uuid(id)),
+            Linked::Tag(id) => tag_ids.insert(Id::from_uuid(id)),
+        };
+    }
+    if !author_ids.is_empty() {
+        let ids: Vec<_> = author_ids.into_iter().collect();
+        authors = store::authors_named(c, &ids)?.into_iter().map(|author| (author.id.uuid(), author)).collect();
+    }
+    if !tag_ids.is_empty() {
+        let ids: Vec<_> = tag_ids.into_iter().collect();
+        tags = store::tags_named(c, &ids)?.into_iter().map(|tag| (tag.id.uuid(), tag)).collect();
+    }
+    Ok(Names { links, authors, tags })
+}
+
+impl Names {
+    /// The authors and tags of one of the posts, each in their order.
+    fn of(&self, post: Id<Post>) -> (Vec<PostAuthor>, Vec<PostTag>) {
+        let begin = self.links.partition_point(|link| link.post < post.uuid());
+        let (mut authors, mut tags) = (Vec::new(), Vec::new());
+        for link in self.links[begin..].iter().take_while(|link| link.post == post.uuid()) {
+            match link.target {
+                Linked::Author(id) => authors.extend(self.authors.get(&id).cloned()),
+                Linked::Tag(id) => tags.extend(self.tags.get(&id).cloned()),
+            }
+        }
+        (authors, tags)
+    }
 }
 
 /// The status of this name.

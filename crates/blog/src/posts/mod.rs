@@ -15,10 +15,9 @@ use kernel::{Id, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::authors::Author;
 use crate::posts::seo::Seo;
+use crate::posts::view::{PostAuthor, PostTag};
 use crate::rendering::{Format, Rendered};
-use crate::tags::Tag;
 use crate::threads::Policy;
 
 /// The marker of a post's identifier.
@@ -191,8 +190,8 @@ pub(crate) struct PostBody {
 pub(crate) struct PostDetails {
     pub(crate) record: PostRecord,
     pub(crate) body: PostBody,
-    pub(crate) authors: Vec<Named<Author>>,
-    pub(crate) tags: Vec<Named<Tag>>,
+    pub(crate) authors: Vec<PostAuthor>,
+    pub(crate) tags: Vec<PostTag>,
     pub(crate) featured: Option<MediaView>,
 }
 
@@ -200,24 +199,9 @@ pub(crate) struct PostDetails {
 #[derive(Clone, Debug)]
 pub(crate) struct PostLine {
     pub(crate) record: PostRecord,
-    pub(crate) authors: Vec<Named<Author>>,
-    pub(crate) tags: Vec<Named<Tag>>,
+    pub(crate) authors: Vec<PostAuthor>,
+    pub(crate) tags: Vec<PostTag>,
     pub(crate) featured: Option<MediaView>,
-}
-
-/// An author or a tag as a post shows it.
-#[derive(Debug)]
-pub(crate) struct Named<T> {
-    pub(crate) id: Id<T>,
-    pub(crate) kind: String,
-    pub(crate) slug: String,
-    pub(crate) name: String,
-}
-
-impl<T> Clone for Named<T> {
-    fn clone(&self) -> Self {
-        Named { id: self.id, kind: self.kind.clone(), slug: self.slug.clone(), name: self.name.clone() }
-    }
 }
 
 impl PostRecord {

@@ -1,8 +1,9 @@
 //! What search engines and link previews are told about a post (BLG-13): what was set, completed by what can be derived.
 
+use std::borrow::Cow;
+
 use kernel::{App, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::posts::{PostBody, PostRecord};
@@ -50,20 +51,72 @@ pub(crate) struct SeoView {
     pub(crate) is_indexed: bool,
     /// Open Graph: the value of each property.
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
-    pub(crate) open_graph: Value,
+    pub(crate) open_graph: OpenGraph,
     /// Structured data: a BlogPosting of schema.org.
     #[schema(value_type = Object)]
-    pub(crate) json_ld: Value,
+    pub(crate) json_ld: BlogPosting,
+}
+
+/// The properties of the Open Graph protocol (ogp.me), by their names.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct OpenGraph {
+    #[serde(rename = "og:type")]
+    kind: Cow<'static, str>,
+    #[serde(rename = "og:title")]
+    title: String,
+    #[serde(rename = "og:description")]
+    description: String,
+    #[serde(rename = "og:url")]
+    url: String,
+    #[serde(rename = "og:locale")]
+    locale: String,
+    #[serde(rename = "og:site_name")]
+    site_name: String,
+    #[serde(rename = "og:image", skip_serializing_if = "Option::is_none")]
+    image: Option<String>,
+    #[serde(rename = "article:published_time", skip_serializing_if = "Option::is_none")]
+    published_time: Option<Timestamp>,
+}
+
+/// A post as schema.org describes it (schema.org/BlogPosting), in JSON-LD.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct BlogPosting {
+    #[serde(rename = "@context")]
+    context: Cow<'static, str>,
+    #[serde(rename = "@type")]
+    kind: Cow<'static, str>,
+    headline: String,
+    description: String,
+    url: String,
+    main_entity_of_page: String,
+    in_language: String,
+    word_count: i64,
+    date_modified: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    date_published: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<String>,
+    author: Vec<Person>,
+}
+
+/// An author as schema.org describes people.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Person {
+    #[serde(rename = "@type")]
+    kind: Cow<'static, str>,
+    name: String,
+    url: String,
 }
 
 impl SeoView {
-    /// The complete view; `authors` are names with the addresses of their pages, `featured` is the path of the post's picture.
+    /// The complete view; `pages` are the names of the authors with the addresses of their pages, `featured` is the path of the post's picture.
     pub(crate) fn of(
         app: &App,
         post: &PostRecord,
         body: &PostBody,
         url: &str,
-        authors: &[(String, String)],
+        pages: Vec<(String, String)>,
         featured: Option<&str>,
     ) -> SeoView {
         let (seo, settings) = (&body.seo, app.settings::<BlogSettings>());
@@ -75,24 +128,30 @@ impl SeoView {
             .clone()
             .or_else(|| featured.map(|path| format!("{}{path}", app.public_url())))
             .or_else(|| first_image(&body.html, &settings.site_url(app)));
-        let mut open_graph = json!({
-            "og:type": "article", "og:title": title, "og:description": description, "og:url": canonical_url,
-            "og:locale": post.locale.replace('-', "_"), "og:site_name": settings.title,
-        });
-        let mut json_ld = json!({
-            "@context": "https://schema.org", "@type": "BlogPosting", "headline": title, "description": description,
-            "url": canonical_url, "mainEntityOfPage": canonical_url, "inLanguage": post.locale, "wordCount": post.word_count,
-            "dateModified": post.updated_at.to_string(),
-            "author": authors.iter().map(|(name, url)| json!({ "@type": "Person", "name": name, "url": url })).collect::<Vec<_>>(),
-        });
-        if let Some(published_at) = post.published_at.as_ref().map(Timestamp::to_string) {
-            open_graph["article:published_time"] = json!(published_at);
-            json_ld["datePublished"] = json!(published_at);
-        }
-        if let Some(image) = &image_url {
-            open_graph["og:image"] = json!(image);
-            json_ld["image"] = json!(image);
-        }
+        let open_graph = OpenGraph {
+            kind: "article".into(),
+            title: title.clone(),
+            description: description.clone(),
+            url: canonical_url.clone(),
+            locale: post.locale.replace('-', "_"),
+            site_name: settings.title.clone(),
+            image: image_url.clone(),
+            published_time: post.published_at,
+        };
+        let json_ld = BlogPosting {
+            context: "https://schema.org".into(),
+            kind: "BlogPosting".into(),
+            headline: title.clone(),
+            description: description.clone(),
+            url: canonical_url.clone(),
+            main_entity_of_page: canonical_url.clone(),
+            in_language: post.locale.clone(),
+            word_count: post.word_count,
+            date_modified: post.updated_at,
+            date_published: post.published_at,
+            image: image_url.clone(),
+            author: pages.into_iter().map(|(name, url)| Person { kind: "Person".into(), name, url }).collect(),
+        };
         SeoView { title, description, canonical_url, image_url, is_indexed: seo.is_indexed.unwrap_or(true), open_graph, json_ld }
     }
 }

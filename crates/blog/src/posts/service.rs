@@ -202,8 +202,7 @@ pub(crate) fn load(c: &mut Conn, id: Id<Post>) -> Result<Option<PostDetails>> {
 
 /// Adds authors and tags.
 pub(crate) fn complete(c: &mut Conn, record: PostRecord, body: PostBody) -> Result<PostDetails> {
-    let authors = store::authors_of(c, &[record.id])?.into_iter().map(|(_, author)| author).collect();
-    let tags = store::tags_of(c, &[record.id])?.into_iter().map(|(_, tag)| tag).collect();
+    let (authors, tags) = store::names_of_post(c, record.id)?;
     let featured = match record.featured_media_id {
         Some(id) => media::views(c, &[Id::from_uuid(id)])?.into_iter().next(),
         None => None,
@@ -320,7 +319,7 @@ pub(crate) async fn read(ctx: &Ctx, id: Id<Post>) -> Result<Arc<Entry>> {
     let (caller, now) = (Caller::of(ctx), ctx.now());
     if !caller.is_insider() && ctx.actor.is_anonymous() {
         let cache = ctx.state::<PublicCache>();
-        let entry = cache.get_or_load(now, Key::Post(id.uuid()), || load_public(ctx, move |c| Ok(store::find(c, id)?)));
+        let entry = cache.get_or_load(now, Key::Post(id.uuid()), || load_public(ctx, move |c| Ok(store::find_shown(c, id)?)));
         return entry.await?.ok_or_else(|| NOT_FOUND.error());
     }
     let found = ctx.read(move |c| load_seen(c, &caller, id, now)).await?;
@@ -354,11 +353,16 @@ where
     }
 }
 
+/// Room for what an answer says beside the long texts, in bytes.
+const ROOM: usize = 4_096;
+
 async fn entry_of(ctx: &Ctx, post: PostDetails, source: Source) -> Result<Entry> {
     let post = up_to_date(ctx, post).await?;
     let (now, id, version, updated_at) = (ctx.now(), post.record.id, post.record.version, post.record.updated_at);
     let until = post.record.next_change(now);
-    let body = serde_json::to_vec(&PostView::of(&ctx.app, post, now, source)).map_err(Error::internal)?;
+    let length = post.body.html.len() + post.body.text.len() + if source == Source::Shown { post.body.source.len() } else { 0 };
+    let mut body = Vec::with_capacity(length + length / 8 + ROOM);
+    serde_json::to_writer(&mut body, &PostView::of(&ctx.app, post, now, source)).map_err(Error::internal)?;
     Ok(Entry::post(body, id, version, updated_at, until))
 }
 
@@ -384,18 +388,17 @@ pub(crate) async fn read_by_slug(ctx: &Ctx, slug: &str, locale: Option<&str>) ->
     let caller = Caller::of(ctx);
     let locales = fallbacks(ctx.settings::<BlogSettings>(), locale);
     let (now, wanted) = (ctx.now(), (locales.clone(), slug.to_owned()));
-    let find = move |c: &mut Conn| -> Result<Option<(PostRecord, PostBody)>> {
-        for locale in &wanted.0 {
-            // What the caller may not see hides nothing that he may.
-            if let Some((record, body)) = store::find_by_slug(c, locale, &wanted.1)?
-                && caller.sees(c, &record, now)? != Sight::Nothing
-            {
-                return Ok(Some((record, body)));
-            }
-        }
-        Ok(None)
-    };
     if !caller.is_insider() && ctx.actor.is_anonymous() {
+        let find = move |c: &mut Conn| -> Result<Option<(PostRecord, PostBody)>> {
+            for locale in &wanted.0 {
+                if let Some((record, body)) = store::find_shown_by_slug(c, locale, &wanted.1)?
+                    && record.is_visible(now)
+                {
+                    return Ok(Some((record, body)));
+                }
+            }
+            Ok(None)
+        };
         let key = Key::Slug(locales.join(","), slug.to_owned());
         let entry = ctx.state::<PublicCache>().get_or_load(now, key, || load_public(ctx, find)).await?;
         return match entry {
@@ -403,9 +406,16 @@ pub(crate) async fn read_by_slug(ctx: &Ctx, slug: &str, locale: Option<&str>) ->
             None => former(ctx, &caller, slug, locales).await.map(BySlug::Moved),
         };
     }
-    let found = ctx.read(move |c| match find(c)? {
-        Some((record, _)) => load_seen(c, &caller, record.id, now),
-        None => Ok(None),
+    let found = ctx.read(move |c| {
+        for locale in &wanted.0 {
+            // What the caller may not see hides nothing that he may.
+            if let Some(record) = store::find_record_by_slug(c, locale, &wanted.1)?
+                && caller.sees(c, &record, now)? != Sight::Nothing
+            {
+                return load_seen(c, &caller, record.id, now);
+            }
+        }
+        Ok(None)
     });
     match found.await? {
         Some((post, source)) => Ok(BySlug::Here(Arc::new(entry_of(ctx, post, source).await?))),

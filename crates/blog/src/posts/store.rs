@@ -6,9 +6,10 @@ use kernel::{Id, Timestamp, UserId};
 use uuid::Uuid;
 
 use crate::authors::Author;
-use crate::posts::{Content, Named, Post, PostBody, PostRecord, RenderedBody, Status, Visibility};
-use crate::rendering::Format;
-use crate::tags::Tag;
+use crate::posts::view::{PostAuthor, PostTag};
+use crate::posts::{Content, Post, PostBody, PostRecord, RenderedBody, Status, Visibility};
+use crate::rendering::{self, Format};
+use crate::tags::{Tag, TagKind};
 use crate::threads::Policy;
 
 db::row! {
@@ -75,6 +76,12 @@ impl From<PostRow> for PostRecord {
 /// A post with its long texts behind it, in one row.
 struct WholeRow(PostRecord, PostBody);
 
+impl WholeRow {
+    fn into_parts(self) -> (PostRecord, PostBody) {
+        (self.0, self.1)
+    }
+}
+
 impl db::FromRow for WholeRow {
     const COLUMNS: &'static [&'static str] = &[];
 
@@ -95,33 +102,54 @@ impl db::FromRow for WholeRow {
     }
 }
 
-/// A post, trashed or not.
-pub(crate) fn find(c: &mut Conn, id: Id<Post>) -> Result<Option<(PostRecord, PostBody)>, Error> {
-    let row = c.opt::<WholeRow>(
-        concat!(
-            "SELECT ",
-            post_columns!(),
-            ", p.body_format, p.render_version, p.seo, p.body_source, p.body_html, p.body_text \
-             FROM blog_posts p LEFT JOIN blog_threads t ON t.post_id = p.id WHERE p.id = ?"
-        ),
-        params![id],
-    )?;
-    Ok(row.map(|WholeRow(record, body)| (record, body)))
+macro_rules! body_columns {
+    ($source:expr) => {
+        concat!(", p.body_format, p.render_version, p.seo, ", $source, ", p.body_html, p.body_text ")
+    };
 }
 
-/// The post that has this slug now.
-pub(crate) fn find_by_slug(c: &mut Conn, locale: &str, slug: &str) -> Result<Option<(PostRecord, PostBody)>, Error> {
-    let row = c.opt::<WholeRow>(
-        concat!(
-            "SELECT ",
-            post_columns!(),
-            ", p.body_format, p.render_version, p.seo, p.body_source, p.body_html, p.body_text \
-             FROM blog_post_slugs s JOIN blog_posts p ON p.id = s.post_id LEFT JOIN blog_threads t ON t.post_id = p.id \
-             WHERE s.locale = ? AND s.slug = ? AND s.is_current = 1"
-        ),
-        params![locale, slug],
-    )?;
-    Ok(row.map(|WholeRow(record, body)| (record, body)))
+macro_rules! from_posts {
+    () => {
+        "FROM blog_posts p LEFT JOIN blog_threads t ON t.post_id = p.id "
+    };
+}
+
+macro_rules! from_slugs {
+    () => {
+        "FROM blog_post_slugs s JOIN blog_posts p ON p.id = s.post_id LEFT JOIN blog_threads t ON t.post_id = p.id \
+         WHERE s.locale = ? AND s.slug = ? AND s.is_current = 1"
+    };
+}
+
+/// What the author wrote, empty if the HTML was made by this version of the renderer: a row is long, and nobody else needs it.
+macro_rules! source_of_stale {
+    () => {
+        "CASE WHEN p.render_version = ? THEN '' ELSE p.body_source END"
+    };
+}
+
+/// A post, trashed or not.
+pub(crate) fn find(c: &mut Conn, id: Id<Post>) -> Result<Option<(PostRecord, PostBody)>, Error> {
+    let sql = concat!("SELECT ", post_columns!(), body_columns!("p.body_source"), from_posts!(), "WHERE p.id = ?");
+    Ok(c.opt::<WholeRow>(sql, params![id])?.map(WholeRow::into_parts))
+}
+
+/// The same without its source, unless its HTML has to be made anew.
+pub(crate) fn find_shown(c: &mut Conn, id: Id<Post>) -> Result<Option<(PostRecord, PostBody)>, Error> {
+    let sql = concat!("SELECT ", post_columns!(), body_columns!(source_of_stale!()), from_posts!(), "WHERE p.id = ?");
+    Ok(c.opt::<WholeRow>(sql, params![rendering::VERSION, id])?.map(WholeRow::into_parts))
+}
+
+/// The post that has this slug now, without its source, unless its HTML has to be made anew.
+pub(crate) fn find_shown_by_slug(c: &mut Conn, locale: &str, slug: &str) -> Result<Option<(PostRecord, PostBody)>, Error> {
+    let sql = concat!("SELECT ", post_columns!(), body_columns!(source_of_stale!()), from_slugs!());
+    Ok(c.opt::<WholeRow>(sql, params![rendering::VERSION, locale, slug])?.map(WholeRow::into_parts))
+}
+
+/// The post that has this slug now, without its long texts.
+pub(crate) fn find_record_by_slug(c: &mut Conn, locale: &str, slug: &str) -> Result<Option<PostRecord>, Error> {
+    let sql = concat!("SELECT ", post_columns!(), " ", from_slugs!());
+    Ok(c.opt::<PostRow>(sql, params![locale, slug])?.map(PostRecord::from))
 }
 
 /// A post without its long texts.
@@ -321,29 +349,69 @@ pub(crate) fn set_rendered(tx: &mut db::Tx<'_>, id: Id<Post>, expected: i64, bod
     Ok(())
 }
 
-/// A name that a post shows, with the post.
-type OfPost<T> = (Id<Post>, Named<T>);
-
-/// The authors of these posts in their order, each with its post.
-pub(crate) fn authors_of(c: &mut Conn, posts: &[Id<Post>]) -> Result<Vec<OfPost<Author>>, Error> {
-    let sql = format!(
-        "SELECT pa.post_id, a.id, a.slug, a.name FROM blog_post_authors pa JOIN blog_authors a ON a.id = pa.author_id \
-         WHERE pa.post_id IN ({}) ORDER BY pa.post_id, pa.position",
-        places(posts.len())
-    );
-    let rows = c.all::<(Id<Post>, Id<Author>, String, String)>(sql, &padded(posts))?;
-    Ok(rows.into_iter().map(|(post, id, slug, name)| (post, Named { id, kind: String::new(), slug, name })).collect())
+/// The authors and tags of one post, each in their order: in one statement, where a page of posts reads each name once.
+pub(crate) fn names_of_post(c: &mut Conn, post: Id<Post>) -> Result<(Vec<PostAuthor>, Vec<PostTag>), Error> {
+    let mut rows = c.all::<(i64, i64, Id<()>, String, String, String)>(
+        "SELECT pa.position, 1, a.id, '', a.slug, a.name FROM blog_post_authors pa JOIN blog_authors a ON a.id = pa.author_id WHERE pa.post_id = ? \
+         UNION ALL SELECT pt.position, 0, g.id, g.kind, g.slug, g.name FROM blog_post_tags pt JOIN blog_tags g ON g.id = pt.tag_id \
+         WHERE pt.post_id = ?",
+        params![post, post],
+    )?;
+    rows.sort_unstable_by_key(|(position, ..)| *position);
+    let (mut authors, mut tags) = (Vec::new(), Vec::new());
+    for (_, is_author, id, kind, slug, name) in rows {
+        match is_author {
+            1 => authors.push(PostAuthor { id: Id::from_uuid(id.uuid()), slug, name }),
+            _ => tags.push(PostTag { id: Id::from_uuid(id.uuid()), kind: TagKind::parse(&kind), slug, name }),
+        }
+    }
+    Ok((authors, tags))
 }
 
-/// The tags of these posts in their order, each with its post.
-pub(crate) fn tags_of(c: &mut Conn, posts: &[Id<Post>]) -> Result<Vec<OfPost<Tag>>, Error> {
+/// What a post is linked with; sorted, the links of each post follow each other in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Link {
+    pub(crate) post: Uuid,
+    pub(crate) position: i64,
+    pub(crate) target: Linked,
+}
+
+/// The other end of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Linked {
+    Author(Uuid),
+    Tag(Uuid),
+}
+
+/// The authors and tags of these posts, in any order.
+pub(crate) fn links_of(c: &mut Conn, posts: &[Id<Post>]) -> Result<Vec<Link>, Error> {
+    let marks = places(posts.len());
     let sql = format!(
-        "SELECT pt.post_id, g.id, g.kind, g.slug, g.name FROM blog_post_tags pt JOIN blog_tags g ON g.id = pt.tag_id \
-         WHERE pt.post_id IN ({}) ORDER BY pt.post_id, pt.position",
-        places(posts.len())
+        "SELECT post_id, position, author_id, 1 FROM blog_post_authors WHERE post_id IN ({marks}) \
+         UNION ALL SELECT post_id, position, tag_id, 0 FROM blog_post_tags WHERE post_id IN ({marks})"
     );
-    let rows = c.all::<(Id<Post>, Id<Tag>, String, String, String)>(sql, &padded(posts))?;
-    Ok(rows.into_iter().map(|(post, id, kind, slug, name)| (post, Named { id, kind, slug, name })).collect())
+    let mut params = padded(posts);
+    params.extend_from_within(..);
+    let rows = c.all::<(Id<Post>, i64, Id<()>, i64)>(sql, &params)?;
+    let link = |(post, position, target, is_author): (Id<Post>, i64, Id<()>, i64)| {
+        let target = if is_author == 1 { Linked::Author(target.uuid()) } else { Linked::Tag(target.uuid()) };
+        Link { post: post.uuid(), position, target }
+    };
+    Ok(rows.into_iter().map(link).collect())
+}
+
+/// These authors as posts show them, in any order.
+pub(crate) fn authors_named(c: &mut Conn, ids: &[Id<Author>]) -> Result<Vec<PostAuthor>, Error> {
+    let sql = format!("SELECT id, slug, name FROM blog_authors WHERE id IN ({})", places(ids.len()));
+    let rows = c.all::<(Id<Author>, String, String)>(sql, &padded(ids))?;
+    Ok(rows.into_iter().map(|(id, slug, name)| PostAuthor { id, slug, name }).collect())
+}
+
+/// These tags as posts show them, in any order.
+pub(crate) fn tags_named(c: &mut Conn, ids: &[Id<Tag>]) -> Result<Vec<PostTag>, Error> {
+    let sql = format!("SELECT id, kind, slug, name FROM blog_tags WHERE id IN ({})", places(ids.len()));
+    let rows = c.all::<(Id<Tag>, String, String, String)>(sql, &padded(ids))?;
+    Ok(rows.into_iter().map(|(id, kind, slug, name)| PostTag { id, kind: TagKind::parse(&kind), slug, name }).collect())
 }
 
 /// The sizes that lists of placeholders have, so that few different statements are prepared; pages read one row more than they show.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::authors::Author;
 use crate::events::PostChange;
 use crate::posts::seo::SeoView;
-use crate::posts::{Named, Post, PostDetails, PostLine, PostRecord, Visibility};
+use crate::posts::{Post, PostDetails, PostLine, PostRecord, Visibility};
 use crate::rendering::Format;
 use crate::settings::BlogSettings;
 use crate::tags::{Tag, TagKind};
@@ -23,11 +23,11 @@ const MAX_EVENT_BYTES: usize = 20_000;
 pub(crate) struct PostAuthor {
     /// The profile.
     #[schema(value_type = Uuid)]
-    id: Id<Author>,
+    pub(crate) id: Id<Author>,
     /// Its name in addresses.
-    slug: String,
+    pub(crate) slug: String,
     /// The name above the post.
-    name: String,
+    pub(crate) name: String,
 }
 
 /// A tag as a post shows it.
@@ -35,13 +35,13 @@ pub(crate) struct PostAuthor {
 pub(crate) struct PostTag {
     /// The tag.
     #[schema(value_type = Uuid)]
-    id: Id<Tag>,
+    pub(crate) id: Id<Tag>,
     /// `tag` or `category`.
-    kind: TagKind,
+    pub(crate) kind: TagKind,
     /// Its name in addresses.
-    slug: String,
+    pub(crate) slug: String,
     /// Its name.
-    name: String,
+    pub(crate) name: String,
 }
 
 /// A picture as a post shows it.
@@ -212,14 +212,6 @@ pub(crate) struct PostSummary {
     updated_at: Timestamp,
 }
 
-fn authors_of(authors: Vec<Named<Author>>) -> Vec<PostAuthor> {
-    authors.into_iter().map(|author| PostAuthor { id: author.id, slug: author.slug, name: author.name }).collect()
-}
-
-fn tags_of(tags: Vec<Named<Tag>>) -> Vec<PostTag> {
-    tags.into_iter().map(|tag| PostTag { id: tag.id, kind: TagKind::parse(&tag.kind), slug: tag.slug, name: tag.name }).collect()
-}
-
 /// The address of a post.
 pub(crate) fn url_of(app: &App, post: &PostRecord) -> String {
     app.settings::<BlogSettings>().post_url(app, &post.locale, &post.slug)
@@ -242,9 +234,9 @@ impl PostView {
     pub(crate) fn of(app: &App, post: PostDetails, now: Timestamp, source: Source) -> PostView {
         let PostDetails { record, body, authors, tags, featured } = post;
         let url = url_of(app, &record);
-        let pages: Vec<(String, String)> = authors.iter().map(|author| (author.name.clone(), author_url(app, &author.slug))).collect();
+        let pages = authors.iter().map(|author| (author.name.clone(), author_url(app, &author.slug))).collect();
         PostView {
-            seo: SeoView::of(app, &record, &body, &url, &pages, featured.as_ref().map(|file| file.url.as_str())),
+            seo: SeoView::of(app, &record, &body, &url, pages, featured.as_ref().map(|file| file.url.as_str())),
             id: record.id,
             version: record.version,
             status: record.reported_status(now).to_owned(),
@@ -259,8 +251,8 @@ impl PostView {
             body: (source == Source::Shown).then_some(PostBodyView { format: body.format, source: body.source }),
             html: Some(body.html),
             text: Some(body.text),
-            authors: authors_of(authors),
-            tags: tags_of(tags),
+            authors,
+            tags,
             featured_media: featured.map(PostMedia::from),
             comment_policy: record.comment_policy,
             comment_count: record.comment_count,
@@ -301,8 +293,8 @@ impl PostSummary {
             translation_group_id: record.translation_group_id,
             slug: record.slug,
             title: record.title,
-            authors: authors_of(authors),
-            tags: tags_of(tags),
+            authors,
+            tags,
             featured_media: featured.map(PostMedia::from),
             comment_policy: record.comment_policy,
             comment_count: record.comment_count,

@@ -21,6 +21,8 @@ pub(crate) struct SqliteDriver {
     gauge: Arc<Gauge>,
     /// Static texts that had to be rewritten, by address, length and whether `ON CONFLICT` was added.
     rewritten: HashMap<(usize, usize, bool), Arc<str>>,
+    /// How many statements changed something.
+    changes: u64,
 }
 
 impl SqliteDriver {
@@ -29,7 +31,7 @@ impl SqliteDriver {
         let gauge = Arc::new(Gauge::new());
         let handler = Arc::clone(&gauge);
         connection.progress_handler(STEPS, Some(move || handler.tick())).map_err(|error| errors::opening(&error))?;
-        Ok(Self { connection, gauge, rewritten: HashMap::new() })
+        Ok(Self { connection, gauge, rewritten: HashMap::new(), changes: 0 })
     }
 
     fn run_query(&mut self, query: &Query<'_>, each: &mut dyn FnMut(&Row<'_>) -> ControlFlow<()>) -> Result<(), Failure> {
@@ -50,7 +52,12 @@ impl SqliteDriver {
     fn run_execute(&mut self, query: &Query<'_>, ignore: bool) -> Result<u64, Failure> {
         let text = self.text(query.sql, ignore);
         let mut statement = bound(&self.connection, &text, query.params)?;
-        Ok(statement.raw_execute()? as u64)
+        // One that fails undoes what it began.
+        let matched = statement.raw_execute()? as u64;
+        if matched > 0 || !counts_rows(&text) {
+            self.changes += 1;
+        }
+        Ok(matched)
     }
 
     /// The text to prepare, rewritten once if it is static.
@@ -97,6 +104,11 @@ impl std::ops::Deref for Text<'_> {
             Text::Rewritten(text) => text,
         }
     }
+}
+
+/// Whether SQLite counts the rows that such a statement changed; after any other one it tells the count of the one before.
+fn counts_rows(text: &str) -> bool {
+    ["INSERT ", "UPDATE ", "DELETE "].iter().any(|verb| text.starts_with(verb))
 }
 
 fn bound<'c>(connection: &'c Connection, text: &str, params: &[Param<'_>]) -> Result<CachedStatement<'c>, Failure> {
@@ -173,7 +185,12 @@ impl Driver for SqliteDriver {
     }
 
     fn script(&mut self, sql: &str) -> Result<(), Error> {
+        self.changes += 1;
         self.connection.execute_batch(sql).map_err(|error| errors::translate(&self.connection, error))
+    }
+
+    fn changes(&self) -> u64 {
+        self.changes
     }
 
     fn limit(&mut self, limit: Limit) {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rusqlite::Connection;
 
-use super::keeper::{CHECKPOINT_PAGES, Keeper};
+use super::keeper::Keeper;
 use super::{Opener, errors};
 use crate::conn::Ran;
 use crate::driver::{Limit, Step};
@@ -18,6 +18,8 @@ use crate::{Conn, Error, Settings};
 
 /// A group is closed after so long, however many wait.
 const GROUP_TIME: Duration = Duration::from_millis(5);
+/// So many closures get a savepoint each after one that failed late: whoever provokes such failures slows a group down once in so many.
+const CAREFUL: u32 = 512;
 
 pub(super) struct Writer {
     /// Taken when the database closes; the thread ends when the queue is empty.
@@ -31,9 +33,7 @@ impl Writer {
         let waker = keeper.waker()?;
         connection
             .wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
-                if pages >= CHECKPOINT_PAGES {
-                    waker.wake();
-                }
+                waker.log_has(pages);
                 Ok(())
             }))
             .map_err(|error| errors::opening(&error))?;
@@ -45,6 +45,7 @@ impl Writer {
             counters: Arc::clone(&counters),
             max_group: settings.max_group.max(1),
             deadline: settings.statement_timeout,
+            careful: 0,
         };
         let thread = std::thread::Builder::new()
             .name("db-writer".to_owned())
@@ -75,6 +76,8 @@ struct WriterThread {
     counters: Arc<Counters>,
     max_group: usize,
     deadline: Duration,
+    /// How many more closures get a savepoint each.
+    careful: u32,
 }
 
 /// A closure that was run but not answered, and whether its work is part of the group.
@@ -83,41 +86,85 @@ struct Pending {
     good: bool,
 }
 
+/// How a group ended.
+enum Group {
+    /// Every closure of it is answered.
+    Settled,
+    /// A closure failed after it had changed something: the whole group is undone, and runs again with savepoints.
+    Again(Vec<Box<dyn Job>>),
+    /// The group is lost: these closures run again, each alone.
+    Alone(Vec<Box<dyn Job>>),
+}
+
+/// How the run of one closure inside a group ended.
+enum Inside {
+    /// Its work stands.
+    Good,
+    /// It left nothing behind.
+    Undone,
+    /// It failed and left something behind.
+    Dirty,
+    /// The engine gave up the whole transaction.
+    Ended,
+}
+
 impl WriterThread {
     fn work(mut self) {
         while let Ok(first) = self.receiver.recv() {
             taken(&*first, &self.counters);
             if self.max_group == 1 {
                 self.alone(first);
-                continue;
-            }
-            for pending in self.group(first) {
-                self.alone(pending.job);
+            } else {
+                self.together(vec![first]);
             }
         }
     }
 
-    /// Runs what waits in one transaction; returns the closures that must be run again, each alone.
-    fn group(&mut self, first: Box<dyn Job>) -> Vec<Pending> {
+    /// Runs these closures and what waits behind them.
+    fn together(&mut self, jobs: Vec<Box<dyn Job>>) {
+        let alone = match self.group(jobs) {
+            Group::Settled => return,
+            Group::Alone(jobs) => jobs,
+            Group::Again(jobs) => {
+                self.careful = CAREFUL;
+                match self.group(jobs) {
+                    Group::Settled => return,
+                    Group::Alone(jobs) | Group::Again(jobs) => jobs,
+                }
+            }
+        };
+        for job in alone {
+            self.alone(job);
+        }
+    }
+
+    /// Runs closures in one transaction: the given ones, then what waits.
+    fn group(&mut self, jobs: Vec<Box<dyn Job>>) -> Group {
         if let Err(error) = self.conn.driver.step(Step::Begin) {
-            refuse(first, error);
-            return Vec::new();
+            jobs.into_iter().for_each(|job| refuse(job, error.copy()));
+            return Group::Settled;
         }
         let started = Instant::now();
-        let mut group: Vec<Pending> = Vec::new();
-        let mut next = Some(first);
+        let (mut given, mut group) = (jobs.into_iter(), Vec::new());
+        let mut next = given.next();
         while let Some(mut job) = next.take() {
             match self.run_inside(&mut *job) {
-                Some(good) => group.push(Pending { job, good }),
-                None => {
+                Inside::Good => group.push(Pending { job, good: true }),
+                Inside::Undone => group.push(Pending { job, good: false }),
+                Inside::Dirty => {
+                    self.conn.roll_back();
+                    return Group::Again(jobs_of(group).chain([job]).chain(given).collect());
+                }
+                Inside::Ended => {
                     // The engine gave up the whole transaction because of this closure: the others were lost with it.
                     self.conn.roll_back();
                     count(&self.counters.rollbacks);
                     job.answer();
-                    return group;
+                    return Group::Alone(jobs_of(group).chain(given).collect());
                 }
             }
-            if group.len() < self.max_group && started.elapsed() < GROUP_TIME {
+            next = given.next();
+            if next.is_none() && group.len() < self.max_group && started.elapsed() < GROUP_TIME {
                 next = self.receiver.try_recv().ok();
                 next.iter().for_each(|job| taken(&**job, &self.counters));
             }
@@ -125,10 +172,10 @@ impl WriterThread {
         if let Err(error) = self.conn.driver.step(Step::Commit) {
             tracing::warn!(%error, closures = group.len(), "a group commit failed; running each closure alone");
             self.conn.roll_back();
-            return group;
+            return Group::Alone(jobs_of(group).collect());
         }
         self.committed(group);
-        Vec::new()
+        Group::Settled
     }
 
     fn committed(&self, group: Vec<Pending>) {
@@ -140,25 +187,37 @@ impl WriterThread {
         }
     }
 
-    /// Runs a closure inside a savepoint; tells whether its work stands, `None` when the whole transaction is gone.
-    fn run_inside(&mut self, job: &mut dyn Job) -> Option<bool> {
-        if let Err(error) = self.conn.driver.step(Step::Save(0)) {
+    /// Runs a closure as a part of a group.
+    ///
+    /// A savepoint makes SQLite copy each page before its first change. Most closures that fail do so before they change anything,
+    /// so there are savepoints only for a while after one that failed later.
+    fn run_inside(&mut self, job: &mut dyn Job) -> Inside {
+        let is_careful = self.careful > 0;
+        self.careful = self.careful.saturating_sub(1);
+        if is_careful && let Err(error) = self.conn.driver.step(Step::Save(0)) {
             job.fail(error);
-            return None;
+            return Inside::Ended;
         }
+        let changes = self.conn.driver.changes();
         let good = self.run_bounded(job);
         if !self.conn.driver.in_transaction() {
             if good {
                 job.fail(Error::Other("the closure ended its transaction by itself".to_owned()));
             }
-            return None;
+            return Inside::Ended;
         }
-        let step = if good { Step::Release(0) } else { Step::Undo(0) };
-        if let Err(error) = self.conn.driver.step(step) {
-            job.fail(error);
-            return None;
+        if is_careful {
+            let step = if good { Step::Release(0) } else { Step::Undo(0) };
+            if let Err(error) = self.conn.driver.step(step) {
+                job.fail(error);
+                return Inside::Ended;
+            }
         }
-        Some(good)
+        match good {
+            true => Inside::Good,
+            false if is_careful || self.conn.driver.changes() == changes => Inside::Undone,
+            false => Inside::Dirty,
+        }
     }
 
     fn run_bounded(&mut self, job: &mut dyn Job) -> bool {
@@ -187,6 +246,10 @@ impl WriterThread {
         }
         job.answer();
     }
+}
+
+fn jobs_of(group: Vec<Pending>) -> impl Iterator<Item = Box<dyn Job>> {
+    group.into_iter().map(|pending| pending.job)
 }
 
 fn refuse(mut job: Box<dyn Job>, error: Error) {

@@ -222,6 +222,54 @@ fn closures_that_wait_together_are_committed_together_and_fail_alone() {
     }
 }
 
+/// Ten closures that wait together, of which every second one fails; how often they were run, each answered as it should be.
+fn runs_of_a_group(test: &TestDatabase, fail: impl Fn(&mut Tx<'_>) -> Result<u64, Error> + Copy + Send + Sync + 'static) -> u32 {
+    let runs = Arc::new(AtomicU32::new(0));
+    let results = behind_a_slow_one(
+        test,
+        |db| {
+            (0..10i64)
+                .map(|number| {
+                    let (db, runs) = (db.clone(), Arc::clone(&runs));
+                    thread::spawn(move || {
+                        db.write_blocking(move |tx| {
+                            runs.fetch_add(1, SeqCst);
+                            if number % 2 == 0 { add(tx, 1, 1) } else { fail(tx) }
+                        })
+                    })
+                })
+                .collect()
+        },
+        10,
+    );
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 5);
+    assert_eq!(results.iter().filter(|result| matches!(result, Err(Error::NotFound))).count(), 5);
+    runs.load(SeqCst)
+}
+
+#[test]
+fn only_a_closure_that_fails_late_makes_its_group_run_again_and_then_not_soon() {
+    let test = database();
+    let early = |tx: &mut Tx<'_>| {
+        // Neither a read nor a change of nothing is a change.
+        read_counter(tx, 1)?;
+        tx.execute("UPDATE counters SET n = n + 1 WHERE id = ?", params![99])?;
+        Err(Error::NotFound)
+    };
+    let late = |tx: &mut Tx<'_>| {
+        add(tx, 2, 1)?;
+        Err(Error::NotFound)
+    };
+    let runs = runs_of_a_group(&test, early);
+    assert!(!on_sqlite() || runs == 10, "{runs}");
+    let runs = runs_of_a_group(&test, late);
+    assert!(!on_sqlite() || (11..=20).contains(&runs), "{runs}");
+    // There are savepoints now.
+    let runs = runs_of_a_group(&test, late);
+    assert!(!on_sqlite() || runs == 10, "{runs}");
+    assert_eq!((counter(test.db(), 1), counter(test.db(), 2)), (15, 0));
+}
+
 #[test]
 fn a_closure_that_ends_the_whole_transaction_does_not_harm_its_group() {
     let test = database_with(|settings| settings.statement_timeout = std::time::Duration::from_secs(2));

@@ -45,7 +45,7 @@ pub(crate) fn finish(tx: &mut db::Tx<'_>, id: Id<Checkout>, status: i64, sealed:
 /// Forgets records older than `before`; their cart still refuses a second order.
 pub(crate) fn purge(tx: &mut db::Tx<'_>, before: Timestamp) -> Result<u64, Error> {
     tx.execute(
-        "DELETE FROM shop_checkouts WHERE id IN (SELECT id FROM (SELECT id FROM shop_checkouts WHERE created_at < ? LIMIT 500) AS batch)",
-        params![before],
+        "DELETE FROM shop_checkouts WHERE id IN (SELECT id FROM (SELECT id FROM shop_checkouts WHERE id < ? ORDER BY id LIMIT 500) AS batch)",
+        params![Id::<Checkout>::first_at(before)],
     )
 }
