@@ -5,6 +5,7 @@
 
 mod answer;
 mod compress;
+mod cors;
 mod csrf;
 mod edge;
 mod extract;

@@ -5,16 +5,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION, RETRY_AFTER};
-use http::{HeaderName, HeaderValue, Method};
-use tower::Layer as _;
-use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::app::App;
 use crate::http::compress::Compressing;
+use crate::http::cors::CrossOrigin;
 use crate::http::edge::{Edge, EdgeService, other_method};
 use crate::http::guard::{Guard, GuardLayer};
-use crate::http::{Operation, REQUEST_ID, fallback};
+use crate::http::{Operation, fallback};
 use crate::platform::HttpSettings;
 
 /// Everything that the app serves, ready for a listener.
@@ -35,8 +32,8 @@ pub fn router(app: &App) -> Router {
     // Around the router as a whole: a layer on a router is cloned and boxed once more for every route.
     let edge = Arc::new(Edge::new(app));
     let inner = Compressing::new(router);
-    match cors(&app.settings::<HttpSettings>().cors_origins) {
-        Some(cors) => Router::new().fallback_service(EdgeService::new(edge, cors.layer(inner))),
+    match CrossOrigin::new(&app.settings::<HttpSettings>().cors_origins, reserved_segments(app), &inner) {
+        Some(cross_origin) => Router::new().fallback_service(EdgeService::new(edge, cross_origin)),
         None => Router::new().fallback_service(EdgeService::new(edge, inner)),
     }
 }
@@ -65,28 +62,4 @@ fn allow_header(operations: &[&Operation]) -> &'static str {
     }
     methods.push("OPTIONS");
     methods.join(", ").leak()
-}
-
-/// Exactly the configured origins, with credentials (SES-7, R-123); none means no CORS at all.
-fn cors(origins: &[String]) -> Option<CorsLayer> {
-    let origins: Vec<HeaderValue> = origins.iter().filter_map(|origin| HeaderValue::try_from(origin.as_str()).ok()).collect();
-    if origins.is_empty() {
-        return None;
-    }
-    let exposed = [ETAG, LINK, LOCATION, RETRY_AFTER, REQUEST_ID]
-        .into_iter()
-        .chain(["ratelimit", "ratelimit-policy", "idempotency-replayed", "deprecation", "sunset"].map(HeaderName::from_static));
-    let accepted = [AUTHORIZATION, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, REQUEST_ID].into_iter().chain(
-        ["idempotency-key", "x-csrf", "x-session-mode", "last-event-id", "cart-secret", "order-secret", "edit-token"]
-            .map(HeaderName::from_static),
-    );
-    Some(
-        CorsLayer::new()
-            .allow_origin(AllowOrigin::list(origins))
-            .allow_credentials(true)
-            .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-            .allow_headers(accepted.collect::<Vec<_>>())
-            .expose_headers(exposed.collect::<Vec<_>>())
-            .max_age(std::time::Duration::from_secs(600)),
-    )
 }

@@ -26,6 +26,20 @@ async fn inv_l15_a_redirect_is_not_kept_and_names_nothing_else() {
 }
 
 #[tokio::test]
+async fn inv_l18_no_other_origin_may_read_where_a_link_leads() {
+    let app = app_with(&[("http.cors_origins", "https://app.example")]).await;
+    link(&app, "sale", "https://example.com/").await;
+    let answer = visit_as(&app, Method::GET, "/sale", &[("origin", "https://app.example")]).await;
+    answer.is(302);
+    assert_eq!((answer.header("access-control-allow-origin"), answer.header("access-control-allow-credentials")), ("", ""));
+    let preflight = [("origin", "https://app.example"), ("access-control-request-method", "GET")];
+    let answer = visit_as(&app, Method::OPTIONS, "/sale", &preflight).await;
+    assert_eq!(answer.header("access-control-allow-origin"), "");
+    let answer = visit_as(&app, Method::OPTIONS, "/api/v1/links", &preflight).await;
+    assert_eq!(answer.header("access-control-allow-origin"), "https://app.example");
+}
+
+#[tokio::test]
 async fn inv_l15_permanent_redirects_are_kept_for_minutes_and_never_past_their_end() {
     let app = app().await;
     for (slug, status) in [("a", 301), ("b", 308)] {
