@@ -190,7 +190,7 @@ impl StripeFake {
         world.tell("payment_intent.payment_failed", intent);
     }
 
-    /// The buyer disputes what they paid.
+    /// The buyer disputes what they paid; the bank's work costs 15.00, and nothing when the dispute is won.
     ///
     /// # Panics
     /// When there is no such intent.
@@ -199,8 +199,16 @@ impl StripeFake {
         let id = format!("dp_{intent}");
         let found = world.intents.get_mut(intent).expect("the intent");
         found["latest_charge"]["disputed"] = json!(true);
-        let dispute =
-            json!({ "id": id, "object": "dispute", "amount": found["amount_received"], "status": status, "payment_intent": intent });
+        let booking = |number: u8, fee: i64| json!({ "id": format!("txn_{id}_{number}"), "fee": fee, "currency": found["currency"] });
+        let bookings = match status {
+            "won" => vec![booking(1, 1_500), booking(2, -1_500)],
+            warning if warning.starts_with("warning_") => Vec::new(),
+            _ => vec![booking(1, 1_500)],
+        };
+        let dispute = json!({
+            "id": id, "object": "dispute", "amount": found["amount_received"], "status": status, "payment_intent": intent,
+            "balance_transactions": bookings
+        });
         world.disputes.insert(id, dispute);
         world.tell("charge.dispute.created", intent);
     }

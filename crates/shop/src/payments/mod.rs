@@ -44,9 +44,9 @@ impl ProviderKey {
         ProviderKey(format!("pay:{payment}:capture:{amount}"))
     }
 
-    /// The key of canceling a payment.
-    pub fn cancel(payment: Id<Payment>) -> ProviderKey {
-        ProviderKey(format!("pay:{payment}:cancel"))
+    /// The key of canceling a payment; another one each minute, since providers keep a refusal as long as any answer.
+    pub fn cancel(payment: Id<Payment>, now: Timestamp) -> ProviderKey {
+        ProviderKey(format!("pay:{payment}:cancel:{}", now.as_millis() / 60_000))
     }
 
     /// The key of a refund.
@@ -204,7 +204,7 @@ impl RefundState {
 pub struct Fee {
     /// The provider's own id of the booking.
     pub reference: String,
-    /// How much, in the currency in which the provider keeps our balance.
+    /// How much, in the currency in which the provider keeps our balance; negative when it gave some back.
     pub amount: Money,
 }
 
@@ -219,6 +219,8 @@ pub struct Dispute {
     pub is_won: bool,
     /// Whether the money has left our balance; inquiries take none.
     pub is_withdrawn: bool,
+    /// What the provider kept for the dispute itself, or gave back.
+    pub fees: Vec<Fee>,
 }
 
 /// What a provider says about a refund right now.

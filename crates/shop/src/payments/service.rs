@@ -121,7 +121,7 @@ async fn call_off(ctx: &Ctx, order: &OrderRecord, payment: &PaymentRecord) -> Re
             Err(error) => return Err(error),
         },
     };
-    let news = provider.cancel(&reference, payment.currency, &ProviderKey::cancel(payment.id)).await?;
+    let news = provider.cancel(&reference, payment.currency, &ProviderKey::cancel(payment.id, ctx.now())).await?;
     // Where nobody is asked, nobody says how much it was.
     Ok(if provider.caps().is_online { news } else { Snapshot { amount: payment.money(), ..news } })
 }
@@ -388,8 +388,13 @@ fn book(tx: &mut Tx<'_, '_>, ctx: &Ctx, payment: &mut PaymentRecord, news: &Snap
         let amount = Money::new(news.captured, payment.currency);
         ledger::post(tx, ctx, &posting(EntryKind::Capture, charge, CUSTOMER, &clearing, amount))?;
     }
-    if let Some(fee) = news.fee.as_ref().filter(|fee| fee.amount.minor > 0) {
-        ledger::post(tx, ctx, &posting(EntryKind::Fee, &fee.reference, &clearing_fees, &fees, fee.amount))?;
+    for fee in news.fee.iter().chain(news.dispute.iter().flat_map(|dispute| &dispute.fees)) {
+        let amount = Money::new(fee.amount.minor.abs(), fee.amount.currency);
+        match fee.amount.minor {
+            0 => continue,
+            1.. => ledger::post(tx, ctx, &posting(EntryKind::Fee, &fee.reference, &clearing_fees, &fees, amount))?,
+            _ => ledger::post(tx, ctx, &posting(EntryKind::Fee, &fee.reference, &fees, &clearing_fees, amount))?,
+        };
     }
     let mut is_disputed = payment.is_disputed;
     if let Some(dispute) = &news.dispute {

@@ -209,6 +209,7 @@ impl Stripe {
             amount: Money::new(from_stripe(dispute["amount"].as_i64().unwrap_or(0), currency)?, currency),
             is_won: status == "won" || status == "warning_closed",
             is_withdrawn: !status.starts_with("warning_"),
+            fees: dispute["balance_transactions"].as_array().into_iter().flatten().filter_map(fee_of).collect(),
         }))
     }
 
@@ -234,7 +235,7 @@ impl Stripe {
             authorized: from_stripe(intent["amount_capturable"].as_i64().unwrap_or(0), currency)?,
             captured: from_stripe(received, currency)?,
             charge: has_money.then(|| charge_id(intent).unwrap_or_else(|| reference.clone())),
-            fee: charge.and_then(fee_of),
+            fee: charge.and_then(|charge| fee_of(&charge["balance_transaction"])),
             refunds,
             dispute,
             // What an earlier card was refused for says nothing about money that has come since.
@@ -307,8 +308,8 @@ fn charge_id(intent: &Value) -> Option<String> {
     intent["latest_charge"].as_str().or_else(|| charge_of(intent)?["id"].as_str()).map(str::to_owned)
 }
 
-fn fee_of(charge: &Value) -> Option<Fee> {
-    let booking = &charge["balance_transaction"];
+/// What a balance transaction kept for Stripe.
+fn fee_of(booking: &Value) -> Option<Fee> {
     let minor = booking["fee"].as_i64().filter(|fee| *fee != 0)?;
     let currency: Currency = booking["currency"].as_str()?.to_ascii_uppercase().parse().ok()?;
     Some(Fee { reference: booking["id"].as_str()?.to_owned(), amount: Money::new(from_stripe(minor, currency).ok()?, currency) })

@@ -1,5 +1,6 @@
 //! Payments through Stripe, against a stand-in that remembers and fails at will (INV-I, INV-P, INV-S5).
 
+use kernel::{Id, Timestamp};
 use serde_json::{Value, json};
 use testkit::TestResponse;
 use testkit::stripe::{Fault, StripeFake};
@@ -267,11 +268,23 @@ async fn inv_p7_a_dispute_moves_the_payment_axis_and_a_won_one_moves_it_back() {
     let disputed = shop.look(&order.id).await;
     assert_eq!((&disputed["payment_status"], &disputed["attention"]), (&json!("disputed"), &json!("disputed")));
     assert!(shop.order_events().await.contains(&"shop.payment.disputed".to_owned()));
+    let of_the_charge = shop.booked(&order, "fees:stripe").await - 1_500;
+    assert!(of_the_charge > 0, "the fee of the dispute is booked beside that of the charge");
     fake.dispute(&intent, "won");
     shop.pass(MINUTE * 2).await;
     let won = shop.look(&order.id).await;
     assert_eq!((&won["payment_status"], &won["attention"]), (&json!("paid"), &json!(null)));
+    assert_eq!(shop.booked(&order, "fees:stripe").await, of_the_charge);
     shop.audit_is_clean().await;
+}
+
+#[tokio::test]
+async fn inv_i7_a_refused_cancel_is_asked_again_under_another_key_soon() {
+    let (now, soon) = (Timestamp::from_millis(60_000), Timestamp::from_millis(120_000));
+    let payment = Id::from_uuid(uuid::Uuid::nil());
+    let key = |at| shop::payments::ProviderKey::cancel(payment, at).0;
+    assert_eq!(key(now), key(Timestamp::from_millis(119_999)));
+    assert_ne!(key(now), key(soon));
 }
 
 /// An order whose card was authorised and not collected in time.

@@ -132,6 +132,13 @@ pub(crate) fn address() -> Value {
 }
 
 impl TestShop {
+    /// What stands on an account for an order.
+    pub(crate) async fn booked(&self, order: &Ordered, account: &str) -> i64 {
+        let ledger = self.get("/api/v1/shop/ledger-entries").query("order_id", &order.id).by(&staff()).await.expect(200);
+        let rows = ledger["items"].as_array().unwrap().iter().filter(|row| row["account"] == account);
+        rows.filter_map(|row| row["amount"]["amount"].as_i64()).sum()
+    }
+
     /// A cart with so many units of the one thing.
     pub(crate) async fn cart(&self, quantity: i64) -> GuestCart {
         self.cart_of(&[(self.variant.as_str(), quantity)]).await

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use kernel::Id;
 use kernel::money::Money;
+use kernel::{Id, Timestamp};
 use shop::ids::{Order, Payment, Refund};
 use shop::payments::settings::StripeSettings;
 use shop::payments::stripe::Stripe;
@@ -92,7 +92,7 @@ async fn inv_p9_what_the_provider_will_never_do_is_told_from_what_may_succeed_la
     let captured = stripe.capture(&made, eur(2_000), &ProviderKey::capture(new.payment_id, 2_000)).await.unwrap();
     assert_eq!((captured.state, captured.captured), (PaymentState::Captured, 2_000));
     // Too late to call it off: the truth is told, not a refusal.
-    let late = stripe.cancel(&made, eur(0).currency, &ProviderKey::cancel(new.payment_id)).await.unwrap();
+    let late = stripe.cancel(&made, eur(0).currency, &ProviderKey::cancel(new.payment_id, Timestamp::from_millis(0))).await.unwrap();
     assert_eq!((late.state, late.captured), (PaymentState::Captured, 2_000));
     let back = stripe.refund(&made, refund, eur(2_000), &ProviderKey::refund(refund, 2)).await.unwrap();
     assert_eq!((back.state, back.refund_id, back.amount), (RefundState::Succeeded, Some(refund), eur(2_000)));
