@@ -10,8 +10,9 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::clicks::agents::{self, Agent};
-use crate::clicks::journal::{Segment, hour_of};
+use crate::clicks::journal::hour_of;
 use crate::clicks::record::{CAMPAIGN, Click, Flags, Record};
+use crate::clicks::segment::Segment;
 use crate::clicks::store::{self, ClickRow, HourKey};
 use crate::clicks::{Class, Journal};
 use crate::links::Link;

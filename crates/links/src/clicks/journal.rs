@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::{self, File};
 use std::hash::{BuildHasher as _, RandomState};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -21,11 +21,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use kernel::{Id, Result};
-use sha2::{Digest as _, Sha256};
 use tokio::sync::{oneshot, watch};
 
 use crate::clicks::agents;
 use crate::clicks::record::{self, Flags, Record, Visit};
+use crate::clicks::segment::{OpenSegment, Segment, SegmentName, framed, leftover, records_in, redacted, remove_unfinished, since};
 use crate::links::Link;
 
 /// Clicks that may wait in memory, in bytes.
@@ -34,13 +34,6 @@ const MAX_BUFFER: usize = 8 << 20;
 const MAX_SEGMENT: u64 = 16 << 20;
 /// Links and hours that are added up while detail is shed.
 const MAX_SHED: usize = 100_000;
-/// What every segment begins with, before the name of its database.
-const MAGIC: &[u8; 8] = b"UCCLICK1";
-const HEADER: usize = 8 + 16;
-/// Length and checksum before every block.
-const BLOCK_HEADER: usize = 4 + 16;
-/// Bytes of one block of a segment that is written anew.
-const REWRITTEN_BLOCK: usize = 1 << 20;
 /// How long the disk is left alone after it failed.
 const PATIENCE: Duration = Duration::from_millis(500);
 const HOUR_MS: i64 = 3_600_000;
@@ -123,33 +116,6 @@ enum Request {
     Take(oneshot::Sender<Option<Segment>>),
     Remove(SegmentName, oneshot::Sender<()>),
     Redact(i64, oneshot::Sender<()>),
-}
-
-/// Which segment of which journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct SegmentName {
-    pub(crate) journal: u128,
-    pub(crate) number: u32,
-}
-
-/// What a closed segment holds.
-#[derive(Debug)]
-pub(crate) struct Segment {
-    pub(crate) name: SegmentName,
-    bytes: Vec<u8>,
-}
-
-impl Segment {
-    /// The records of all whole blocks; a block that a crash cut short, and what follows it, is nothing.
-    pub(crate) fn records(&self) -> Records<'_> {
-        records_of(&self.bytes)
-    }
-
-    #[cfg(test)]
-    pub(crate) fn of_block(block: &[u8]) -> Segment {
-        let bytes = [&[0; HEADER][..], &framed(block).expect("a small block")].concat();
-        Segment { name: SegmentName { journal: 1, number: 1 }, bytes }
-    }
 }
 
 impl std::fmt::Debug for Journal {
@@ -352,18 +318,6 @@ impl State {
     }
 }
 
-/// A file of the journal. While it is open, no other process takes it for a leftover.
-struct OpenSegment {
-    name: SegmentName,
-    path: PathBuf,
-    file: Arc<File>,
-    bytes: u64,
-    /// When its oldest click was made; the beginning of time where nobody knows.
-    since: i64,
-    is_synced: bool,
-    is_redacted: bool,
-}
-
 /// How much longer the writer may gather clicks, the oldest of which has waited for so long already.
 ///
 /// Four fifths of the promise; the rest is for the write itself. Where redirects wait, nobody else does; after a failure the disk is
@@ -533,27 +487,17 @@ impl Writer {
         let database = self.shared.database.get().ok_or_else(|| io::Error::other("the database has no name yet"))?;
         loop {
             let name = SegmentName { journal: self.journal, number: self.next_number };
-            let path = self.settings.folder.join(format!("{:032x}-{:08}.clicks", name.journal, name.number));
-            let mut file = match File::options().create_new(true).read(true).append(true).open(&path) {
-                Ok(file) => file,
-                // Two names of 128 random bits never meet; an old file of ours would.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            match OpenSegment::create(&self.settings.folder, name, database, since) {
+                Ok(segment) => {
                     self.next_number += 1;
-                    continue;
+                    self.shared.waiting_bytes.fetch_add(segment.bytes, Ordering::Relaxed);
+                    self.shared.open_since.store(since, Ordering::Relaxed);
+                    return Ok(segment);
                 }
+                // Two names of 128 random bits never meet; an old file of ours would.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.next_number += 1,
                 Err(error) => return Err(error),
-            };
-            file.try_lock().map_err(io::Error::from)?;
-            if let Err(error) = file.write_all(MAGIC).and_then(|()| file.write_all(database)) {
-                // On a full disk every try would leave another empty file.
-                let _ = fs::remove_file(&path);
-                return Err(error);
             }
-            self.next_number += 1;
-            self.shared.waiting_bytes.fetch_add(HEADER as u64, Ordering::Relaxed);
-            self.shared.open_since.store(since, Ordering::Relaxed);
-            let (bytes, is_synced, is_redacted) = (HEADER as u64, false, false);
-            return Ok(OpenSegment { name, path, file: Arc::new(file), bytes, since, is_synced, is_redacted });
         }
     }
 
@@ -714,57 +658,10 @@ impl Keeper {
     }
 }
 
-/// Puts a file in the place of a segment that has the same records with less in them; gives it and its length.
-fn redacted(segment: &OpenSegment, sync: fn(&File) -> io::Result<()>) -> io::Result<(File, u64)> {
-    let old = fs::read(&segment.path)?;
-    let header = old.get(..HEADER).ok_or(io::ErrorKind::UnexpectedEof)?;
-    let path = segment.path.with_extension("new");
-    let mut file = File::options().create(true).truncate(true).read(true).write(true).open(&path)?;
-    // Before it has the name under which others look for leftovers.
-    file.try_lock().map_err(io::Error::from)?;
-    let (mut bytes, mut block) = (header.to_vec(), Vec::new());
-    for record in records_of(&old) {
-        record.write_redacted(&mut block);
-        if block.len() >= REWRITTEN_BLOCK {
-            bytes.extend(framed(&std::mem::take(&mut block))?);
-        }
-    }
-    if !block.is_empty() {
-        bytes.extend(framed(&block)?);
-    }
-    file.write_all(&bytes)?;
-    sync(&file)?;
-    fs::rename(&path, &segment.path)?;
-    Ok((file, bytes.len() as u64))
-}
-
-/// A block as it stands in a file.
-fn framed(block: &[u8]) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(BLOCK_HEADER + block.len());
-    bytes.extend_from_slice(&u32::try_from(block.len()).map_err(io::Error::other)?.to_le_bytes());
-    bytes.extend_from_slice(&checksum(block));
-    bytes.extend_from_slice(block);
-    Ok(bytes)
-}
-
-/// When the first click of a block was made.
-fn since(mut block: &[u8]) -> i64 {
-    match record::read(&mut block) {
-        Some(Record::Click(click)) => click.at,
-        Some(Record::Count { hour, .. }) => hour,
-        None => i64::MIN,
-    }
-}
-
 /// 128 bits that no other process has; the seeded randomness of tests would repeat them after a restart.
 fn fresh_name() -> u128 {
     let (high, low) = (RandomState::new().hash_one(0), RandomState::new().hash_one(std::process::id()));
     u128::from(high) << 64 | u128::from(low)
-}
-
-fn checksum(block: &[u8]) -> [u8; 16] {
-    let digest = Sha256::digest(block);
-    std::array::from_fn(|n| digest[n])
 }
 
 /// Makes the name of a new file survive a loss of power; where folders cannot be synced, the file system does it by itself.
@@ -774,88 +671,20 @@ fn sync_folder(folder: &Path) {
     }
 }
 
-/// Removes a file that a crash left half cut down; the whole one is still there.
-fn remove_unfinished(path: &Path) {
-    if File::open(path).is_ok_and(|file| file.try_lock().is_ok()) {
-        // It stays where it cannot be removed, and is written over when its segment is cut down again.
-        let _ = fs::remove_file(path);
-    }
-}
-
-/// A file of a process that is gone, if it belongs to this database; locked from now on.
-fn leftover(path: &Path, database: &[u8; 16]) -> Option<OpenSegment> {
-    let (journal, number) = path.file_name()?.to_str()?.strip_suffix(".clicks")?.split_once('-')?;
-    let name = SegmentName { journal: u128::from_str_radix(journal, 16).ok()?, number: number.parse().ok()? };
-    let mut file = File::options().read(true).append(true).open(path).ok()?;
-    file.try_lock().ok()?;
-    let mut header = [0; HEADER];
-    file.read_exact(&mut header).ok()?;
-    let bytes = file.metadata().ok()?.len();
-    let is_ours = header[..8] == MAGIC[..] && header[8..] == database[..];
-    let (path, file, since) = (path.to_owned(), Arc::new(file), i64::MIN);
-    is_ours.then_some(OpenSegment { name, path, file, bytes, since, is_synced: false, is_redacted: false })
-}
-
-/// The records of a file.
-fn records_of(bytes: &[u8]) -> Records<'_> {
-    Records { rest: bytes.get(HEADER..).unwrap_or_default(), block: &[] }
-}
-
-/// The records of one block.
-fn records_in(block: &[u8]) -> Records<'_> {
-    Records { rest: &[], block }
-}
-
-/// The records of a segment, one after the other, up to the first damage.
-#[derive(Debug)]
-pub(crate) struct Records<'b> {
-    rest: &'b [u8],
-    block: &'b [u8],
-}
-
-impl<'b> Records<'b> {
-    /// Bytes that are not read: at the end, those that are no record any more.
-    pub(crate) fn left(&self) -> usize {
-        self.rest.len() + self.block.len()
-    }
-}
-
-impl<'b> Iterator for Records<'b> {
-    type Item = Record<'b>;
-
-    fn next(&mut self) -> Option<Record<'b>> {
-        while self.block.is_empty() {
-            self.block = next_block(&mut self.rest)?;
-        }
-        record::read(&mut self.block)
-    }
-}
-
-fn next_block<'b>(rest: &mut &'b [u8]) -> Option<&'b [u8]> {
-    let length = u32::from_le_bytes(rest.get(..4)?.try_into().ok()?) as usize;
-    let sum = rest.get(4..BLOCK_HEADER)?;
-    let block = rest.get(BLOCK_HEADER..BLOCK_HEADER.checked_add(length)?)?;
-    if checksum(block) != sum {
-        return None;
-    }
-    *rest = &rest[BLOCK_HEADER + length..];
-    Some(block)
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use kernel::Timestamp;
-    use proptest::prelude::*;
     use uuid::Uuid;
 
     use super::*;
+    use crate::clicks::segment::records_of;
 
     fn settings(folder: &Path, max_bytes: u64) -> JournalSettings {
         let (folder, fsync, sync) = (folder.to_owned(), Duration::from_millis(5), File::sync_data);
         JournalSettings { folder, fsync, is_strict: true, max_bytes, sync }
     }
 
-    fn visit(n: u8) -> Visit<'static> {
+    pub(crate) fn visit(n: u8) -> Visit<'static> {
         Visit {
             at: Timestamp::from_millis(7_200_000),
             link: Id::from_uuid(Uuid::from_bytes([n; 16])),
@@ -1080,39 +909,5 @@ mod tests {
         }
         seen.sort_unstable();
         assert_eq!((seen, fs::read_dir(folder.path()).unwrap().count()), (vec![1_000, 5_000], 0));
-    }
-
-    fn file_of(blocks: &[Vec<u8>]) -> Vec<u8> {
-        let mut bytes = [&MAGIC[..], &[1; 16]].concat();
-        for block in blocks {
-            bytes.extend_from_slice(&(block.len() as u32).to_le_bytes());
-            bytes.extend_from_slice(&checksum(block));
-            bytes.extend_from_slice(block);
-        }
-        bytes
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
-
-        #[test]
-        fn inv_l2_a_damaged_or_cut_file_gives_its_whole_blocks_and_never_more(cut in any::<prop::sample::Index>(), flip in any::<prop::sample::Index>()) {
-            let blocks: Vec<Vec<u8>> = (1..=5).map(|n| { let mut block = Vec::new(); visit(n).write(&mut block); visit(n).write(&mut block); block }).collect();
-            let whole = file_of(&blocks);
-            let all: Vec<_> = records_of(&whole).collect();
-            prop_assert_eq!(all.len(), 10);
-            let short = &whole[..cut.index(whole.len())];
-            let mut reader = records_of(short);
-            let found: Vec<_> = reader.by_ref().collect();
-            prop_assert!(found.len() % 2 == 0 && found[..] == all[..found.len()]);
-            // Every byte is read or told.
-            let read = file_of(&blocks[..found.len() / 2]).len();
-            prop_assert_eq!(reader.left(), short.len().saturating_sub(read));
-            let mut damaged = whole.clone();
-            let at = HEADER + flip.index(whole.len() - HEADER);
-            damaged[at] ^= 1;
-            let found: Vec<_> = records_of(&damaged).collect();
-            prop_assert!(found.len() < 10 && found[..] == all[..found.len()]);
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! Clicks: journalled beside the redirect, counted after it, never in its way (INV-L1).
 //!
 //! * [`Journal`]: a bounded buffer, and a thread that appends it to a file and syncs it, every few milliseconds
+//! * `segment`: such a file, and how it is read back after a crash
 //! * `flush`: takes what is on disk, tells people from programs, and adds it to the statistics, each record once (INV-L2)
 //! * `agents`: what a `User-Agent` says about class, device, browser and system
 //! * `stats`: what came of it, by hour, day, referrer and so on
@@ -10,6 +11,7 @@ pub(crate) mod flush;
 pub(crate) mod http;
 mod journal;
 pub(crate) mod record;
+mod segment;
 pub(crate) mod stats;
 pub(crate) mod store;
 
