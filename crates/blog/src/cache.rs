@@ -134,7 +134,8 @@ impl Weighter<Key, Arc<Entry>> for Bytewise {
 
 /// The finished answers of this node.
 pub(crate) struct PublicCache {
-    entries: Cache<Key, Arc<Entry>, Bytewise>,
+    /// None where nothing is to be kept.
+    entries: Option<Cache<Key, Arc<Entry>, Bytewise>>,
     hasher: RandomState,
     /// How many changes there were.
     changes: AtomicU64,
@@ -147,11 +148,11 @@ pub(crate) struct PublicCache {
 }
 
 impl PublicCache {
-    /// A cache that holds about so many bytes.
+    /// A cache that holds about so many bytes; none holds nothing.
     pub(crate) fn new(bytes: u64) -> PublicCache {
         let items = usize::try_from(bytes / 2_048).unwrap_or(usize::MAX).clamp(64, 1 << 20);
         PublicCache {
-            entries: Cache::with_weighter(items, bytes, Bytewise),
+            entries: (bytes > 0).then(|| Cache::with_weighter(items, bytes, Bytewise)),
             hasher: RandomState::new(),
             changes: AtomicU64::new(0),
             posts: (0..SCOPES).map(|_| AtomicU64::new(0)).collect(),
@@ -166,13 +167,14 @@ impl PublicCache {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<Option<Entry>>>,
     {
-        if let Some(entry) = self.entries.get(&key) {
+        let Some(entries) = &self.entries else { return Ok(load().await?.map(Arc::new)) };
+        if let Some(entry) = entries.get(&key) {
             if self.is_good(&entry, now) {
                 return Ok(Some(entry));
             }
-            self.entries.remove_if(&key, |stored| Arc::ptr_eq(stored, &entry));
+            entries.remove_if(&key, |stored| Arc::ptr_eq(stored, &entry));
         }
-        let guard = match self.entries.get_value_or_guard_async(&key).await {
+        let guard = match entries.get_value_or_guard_async(&key).await {
             Ok(entry) if self.is_good(&entry, now) => return Ok(Some(entry)),
             Ok(_) => None,
             Err(guard) => Some(guard),
@@ -289,6 +291,13 @@ mod tests {
         let cache = PublicCache::new(1 << 20);
         assert!(cache.get_or_load(at(0), KEY, || async { Ok(None) }).await.unwrap().is_none());
         assert_eq!(ask(&cache, 1, "there").await, "there");
+    }
+
+    #[tokio::test]
+    async fn a_cache_of_no_size_keeps_nothing() {
+        let cache = PublicCache::new(0);
+        assert_eq!(ask(&cache, 0, "one").await, "one");
+        assert_eq!(ask(&cache, 1, "two").await, "two");
     }
 
     #[test]

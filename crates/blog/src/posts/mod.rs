@@ -10,6 +10,7 @@ pub(crate) mod store;
 pub(crate) mod view;
 pub(crate) mod wire;
 
+use db::{FromValue, ValueError, ValueRef};
 use kernel::media::{self, MediaFile, MediaView};
 use kernel::{Id, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,15 @@ impl Status {
     }
 }
 
+impl FromValue for Status {
+    fn from_value(value: ValueRef<'_>) -> Result<Self, ValueError> {
+        match value {
+            ValueRef::Text(text) => Ok(Status::parse(text)),
+            _ => Err(ValueError::new("a status", &value)),
+        }
+    }
+}
+
 /// Who finds a post that is published.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -81,6 +91,15 @@ impl Visibility {
 
     pub(crate) fn parse(text: &str) -> Visibility {
         if text == "unlisted" { Visibility::Unlisted } else { Visibility::Public }
+    }
+}
+
+impl FromValue for Visibility {
+    fn from_value(value: ValueRef<'_>) -> Result<Self, ValueError> {
+        match value {
+            ValueRef::Text(text) => Ok(Visibility::parse(text)),
+            _ => Err(ValueError::new("a visibility", &value)),
+        }
     }
 }
 
@@ -233,6 +252,11 @@ impl PostRecord {
     /// What it is about: the excerpt, or the beginning of its text.
     pub(crate) fn shown_excerpt(&self) -> &str {
         self.excerpt.as_deref().unwrap_or(&self.lead)
+    }
+
+    /// The same, taken out of the record.
+    pub(crate) fn take_excerpt(&mut self) -> String {
+        self.excerpt.take().unwrap_or_else(|| std::mem::take(&mut self.lead))
     }
 
     /// How long reading it takes, in seconds.

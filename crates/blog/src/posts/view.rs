@@ -232,7 +232,7 @@ pub(crate) enum Source {
 impl PostView {
     /// The view of a post at this instant.
     pub(crate) fn of(app: &App, post: PostDetails, now: Timestamp, source: Source) -> PostView {
-        let PostDetails { record, body, authors, tags, featured } = post;
+        let PostDetails { mut record, body, authors, tags, featured } = post;
         let url = url_of(app, &record);
         let pages = authors.iter().map(|author| (author.name.clone(), author_url(app, &author.slug))).collect();
         PostView {
@@ -243,7 +243,7 @@ impl PostView {
             visibility: record.visibility,
             served_locale: record.locale.clone(),
             translation_group_id: record.translation_group_id,
-            excerpt: record.shown_excerpt().to_owned(),
+            excerpt: record.take_excerpt(),
             reading_seconds: record.reading_seconds(),
             locale: record.locale,
             slug: record.slug,
@@ -280,11 +280,11 @@ impl PostView {
 impl PostSummary {
     /// The line of a post at this instant.
     pub(crate) fn of(app: &App, post: PostLine, now: Timestamp) -> PostSummary {
-        let PostLine { record, authors, tags, featured } = post;
+        let PostLine { mut record, authors, tags, featured } = post;
         PostSummary {
             url: url_of(app, &record),
             status: record.reported_status(now),
-            excerpt: record.shown_excerpt().to_owned(),
+            excerpt: record.take_excerpt(),
             reading_seconds: record.reading_seconds(),
             id: record.id,
             version: record.version,

@@ -104,6 +104,8 @@ enum Inside {
     Undone,
     /// It failed and left something behind.
     Dirty,
+    /// It took too long and left something behind; it is not tried again.
+    TooLong,
     /// The engine gave up the whole transaction.
     Ended,
 }
@@ -155,6 +157,12 @@ impl WriterThread {
                     self.conn.roll_back();
                     return Group::Again(jobs_of(group).chain([job]).chain(given).collect());
                 }
+                Inside::TooLong => {
+                    self.conn.roll_back();
+                    count(&self.counters.rollbacks);
+                    job.answer();
+                    return Group::Again(jobs_of(group).chain(given).collect());
+                }
                 Inside::Ended => {
                     // The engine gave up the whole transaction because of this closure: the others were lost with it.
                     self.conn.roll_back();
@@ -199,7 +207,7 @@ impl WriterThread {
             return Inside::Ended;
         }
         let changes = self.conn.driver.changes();
-        let good = self.run_bounded(job);
+        let (good, was_interrupted) = self.run_bounded(job);
         if !self.conn.driver.in_transaction() {
             if good {
                 job.fail(Error::Other("the closure ended its transaction by itself".to_owned()));
@@ -216,16 +224,18 @@ impl WriterThread {
         match good {
             true => Inside::Good,
             false if is_careful || self.conn.driver.changes() == changes => Inside::Undone,
+            false if was_interrupted => Inside::TooLong,
             false => Inside::Dirty,
         }
     }
 
-    fn run_bounded(&mut self, job: &mut dyn Job) -> bool {
+    /// Runs a closure and tells whether it was good, and whether it was stopped.
+    fn run_bounded(&mut self, job: &mut dyn Job) -> (bool, bool) {
         self.conn.limit(Limit::Until(Instant::now() + self.deadline));
         let ran = job.run(&mut self.conn);
-        self.conn.was_interrupted();
+        let was_interrupted = self.conn.was_interrupted();
         self.conn.limit(Limit::None);
-        ran == Ran::Good
+        (ran == Ran::Good, was_interrupted)
     }
 
     /// Runs a closure in a transaction of its own and answers it.
@@ -233,7 +243,7 @@ impl WriterThread {
         if let Err(error) = self.conn.driver.step(Step::Begin) {
             return refuse(job, error);
         }
-        if !self.run_bounded(&mut *job) {
+        if !self.run_bounded(&mut *job).0 {
             self.conn.roll_back();
             count(&self.counters.rollbacks);
         } else if let Err(error) = self.conn.driver.step(Step::Commit) {

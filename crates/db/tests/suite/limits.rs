@@ -8,7 +8,7 @@ use db::{Conn, Error, params};
 
 use crate::{database, database_with, on_sqlite};
 
-const ENDLESS: &str = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT 1 FROM r) SELECT COUNT(*) FROM r";
+pub(crate) const ENDLESS: &str = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT 1 FROM r) SELECT COUNT(*) FROM r";
 
 /// Inserts rows that are refused only after a very long time.
 pub(crate) const ENDLESS_INSERT: &str = "INSERT INTO items (id, n) \

@@ -303,6 +303,36 @@ fn a_closure_that_ends_the_whole_transaction_does_not_harm_its_group() {
     assert_eq!(test.db().stats().interrupted, 1);
 }
 
+#[test]
+fn a_closure_that_changes_something_and_then_takes_too_long_runs_once_and_its_group_stands() {
+    let test = database_with(|settings| settings.statement_timeout = std::time::Duration::from_secs(1));
+    let runs = Arc::new(AtomicU32::new(0));
+    let results = behind_a_slow_one(
+        &test,
+        |db| {
+            (0..5i64)
+                .map(|number| {
+                    let (db, runs) = (db.clone(), Arc::clone(&runs));
+                    thread::spawn(move || {
+                        db.write_blocking(move |tx| {
+                            add(tx, 1 + i64::from(number == 2), 1)?;
+                            if number == 2 {
+                                runs.fetch_add(1, SeqCst);
+                                tx.one::<i64>(crate::limits::ENDLESS, &[])?;
+                            }
+                            Ok::<_, Error>(())
+                        })
+                    })
+                })
+                .collect()
+        },
+        5,
+    );
+    assert!(matches!(results[2], Err(Error::Interrupted)), "{:?}", results[2]);
+    assert_eq!((results.iter().filter(|result| result.is_ok()).count(), runs.load(SeqCst)), (4, 1));
+    assert_eq!((counter(test.db(), 1), counter(test.db(), 2)), (4, 0));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn none_of_a_thousand_writers_starves() {
     let test = database();
