@@ -8,6 +8,7 @@ use kernel::{App, AuditEntry, Ctx, Error, Result};
 use crate::emails::address::EmailAddress;
 use crate::one_time::{self, Purpose};
 use crate::passwords;
+use crate::passwords::resemblance::Known;
 use crate::problems::TOKEN_INVALID;
 use crate::roles::{self, OWNER};
 use crate::secrets::{Password, Token};
@@ -48,7 +49,8 @@ pub(crate) async fn create(ctx: &Ctx, token: String, email: EmailAddress, passwo
         return Err(NOT_FOUND.error());
     }
     ctx.read(move |c| one_time::look(c, &peeked, Purpose::Owner, now).map(|_| ())).await?;
-    passwords::service::check_new(ctx, &password, "/password")?;
+    let known = Known::of_site(ctx).and_email(&email);
+    passwords::service::check_new(ctx, &password, "/password", &known)?;
     let phc = passwords::service::hash(ctx, &password).await?;
     let user_id = ctx.new_id();
     let session = Arc::new(NewSession::new(ctx, user_id, kind, "owner_link"));

@@ -12,7 +12,8 @@ use crate::hashing::Hasher;
 use crate::logins::throttle;
 use crate::one_time::{self, Purpose};
 use crate::passwords::policy::{PasswordPolicy, check_not_too_long};
-use crate::passwords::store;
+use crate::passwords::resemblance::Known;
+use crate::passwords::{blocklist, store};
 use crate::secrets::{Password, Token};
 use crate::sessions::{self, SessionKind};
 use crate::settings::{PageSettings, SessionSettings};
@@ -66,11 +67,15 @@ fn reset_link(ctx: &Ctx, token: &Token) -> String {
 
 /// Sets a new password by a mailed token: ends every login, logs nobody in (RST-7, RST-8).
 pub(crate) async fn confirm_reset(ctx: &Ctx, token: String, password: Password) -> Result<()> {
-    check_new(ctx, &password, "/password")?;
+    check_length(ctx, &password, "/password")?;
     let now = ctx.now();
     // Asked before the costly hash, so that a made-up token costs us nothing.
     let peeked = token.clone();
-    ctx.read(move |c| one_time::look(c, &peeked, Purpose::Reset, now).map(|_| ())).await?;
+    let person = ctx.read(move |c| {
+        let row = one_time::look(c, &peeked, Purpose::Reset, now)?;
+        Ok(users::store::find(c, row.user_id.ok_or(&NOT_FOUND)?)?.ok_or(&NOT_FOUND)?)
+    });
+    check_new(ctx, &password, "/password", &Known::of_site(ctx).and_user(&person.await?))?;
     let phc = hash(ctx, &password).await?;
     let context = ctx.clone();
     ctx.write(move |tx| {
@@ -92,11 +97,12 @@ pub(crate) async fn confirm_reset(ctx: &Ctx, token: String, password: Password) 
 /// A browser's session gets a new token, which is returned.
 pub(crate) async fn change(ctx: &Ctx, current: Password, new: Password) -> Result<Option<Token>> {
     ctx.require_recent(*ctx.settings::<SessionSettings>().fresh_auth)?;
-    check_new(ctx, &new, "/new_password")?;
-    verify_own(ctx, &current, "/current_password").await?;
-    let phc = hash(ctx, &new).await?;
     let identity = ctx.actor.identity()?;
     let (user, session, now) = (identity.user_id, identity.session_id, ctx.now());
+    let person = ctx.read(move |c| Ok(users::store::find(c, user)?.ok_or(&UNAUTHENTICATED)?)).await?;
+    check_new(ctx, &new, "/new_password", &Known::of_site(ctx).and_user(&person))?;
+    verify_own(ctx, &current, "/current_password").await?;
+    let phc = hash(ctx, &new).await?;
     let cookie = new_cookie(ctx);
     let hash = cookie.as_ref().map(Token::hash);
     let context = ctx.clone();
@@ -184,8 +190,20 @@ async fn verify_own(ctx: &Ctx, password: &Password, pointer: &'static str) -> Re
     ctx.write(move |tx| throttle::clear(tx, &context, &key)).await
 }
 
-/// Refuses a new password that is too short or too long.
-pub(crate) fn check_new(ctx: &Ctx, password: &Password, pointer: &'static str) -> Result<()> {
+/// Refuses a new password that is too short or too long, that the account itself gives away, or that everybody tries first.
+pub(crate) fn check_new(ctx: &Ctx, password: &Password, pointer: &'static str, known: &Known) -> Result<()> {
+    check_length(ctx, password, pointer)?;
+    let refuse = |code, detail| Err(Error::invalid(vec![FieldError::body(pointer, code, detail)]));
+    if known.is_told_by(password.composed()) {
+        return refuse("password_resembles_account", "It is hardly more than the site's name, your address or your username.");
+    }
+    if blocklist::contains(password.composed()) {
+        return refuse("password_blocklisted", "Many people use this password, so it is among the first to be tried.");
+    }
+    Ok(())
+}
+
+fn check_length(ctx: &Ctx, password: &Password, pointer: &'static str) -> Result<()> {
     ctx.state::<PasswordPolicy>().check(password, pointer).map_err(|error| Error::invalid(vec![error]))
 }
 

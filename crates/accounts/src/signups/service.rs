@@ -11,6 +11,7 @@ use crate::events::SignupStarted;
 use crate::hashing::Hasher;
 use crate::logins::throttle;
 use crate::passwords;
+use crate::passwords::resemblance::Known;
 use crate::problems::{SIGNUP_CLOSED, TOKEN_INVALID, TOKEN_SPENT};
 use crate::roles;
 use crate::secrets::{Code, Password, Token, is_same};
@@ -60,7 +61,7 @@ pub(crate) async fn begin(ctx: &Ctx, email: EmailAddress, password: Option<Passw
         return Err(SIGNUP_CLOSED.because("Only addresses of certain domains can sign up here."));
     }
     if let Some(password) = &password {
-        passwords::service::check_new(ctx, password, "/password")?;
+        passwords::service::check_new(ctx, password, "/password", &Known::of_site(ctx).and_email(&email))?;
     }
     let phc = match &password {
         Some(password) => Some(passwords::service::hash(ctx, password).await?),
@@ -154,8 +155,8 @@ pub(crate) struct Completion {
 pub(crate) async fn complete(ctx: &Ctx, completion: Completion, kind: SessionKind) -> Result<Started> {
     let row = prove_mailbox(ctx, &completion).await?;
     let has_handle = completion.handle.as_deref().and_then(Token::parse).is_some_and(|handle| is_same(&handle.hash(), &row.handle_hash));
-    let phc = choose_password(ctx, &completion, &row, has_handle).await?;
     let email = EmailAddress::parse(&row.email).map_err(|_| Error::internal("a pending address cannot be read"))?;
+    let phc = choose_password(ctx, &completion, &row, &email, has_handle).await?;
     let user_id = ctx.new_id();
     let session = Arc::new(NewSession::new(ctx, user_id, kind, "signup"));
     let (context, new_session, id, now) = (ctx.clone(), session.clone(), row.id, ctx.now());
@@ -234,18 +235,34 @@ async fn by_code(ctx: &Ctx, typed: &str, handle: Option<&str>) -> Result<SignupR
 }
 
 /// The hash for the account: the one chosen at sign-up, or a first one set now by whoever holds the handle.
-async fn choose_password(ctx: &Ctx, completion: &Completion, row: &SignupRow, has_handle: bool) -> Result<Option<String>> {
+///
+/// The password of the sign-up was compared with the address then; the username comes only now, and is compared when both are at hand.
+async fn choose_password(
+    ctx: &Ctx,
+    completion: &Completion,
+    row: &SignupRow,
+    email: &EmailAddress,
+    has_handle: bool,
+) -> Result<Option<String>> {
+    let known = || {
+        let known = Known::of_site(ctx).and_email(email);
+        completion.username.iter().fold(known, |known, username| known.and_username(username.norm()))
+    };
     match (&row.password_phc, &completion.password, has_handle) {
         (phc, _, true) if phc.is_some() => Ok(phc.clone()),
         (None, Some(password), true) => {
-            passwords::service::check_new(ctx, password, "/password")?;
+            passwords::service::check_new(ctx, password, "/password", &known())?;
             passwords::service::hash(ctx, password).await.map(Some)
         }
         (None, None, true) => Ok(None),
         (Some(phc), Some(password), false) => {
             passwords::policy::check_not_too_long(password, "/password").map_err(|error| Error::invalid(vec![error]))?;
             let verdict = ctx.state::<Hasher>().verify(ctx.request.client_address, password, phc).await?;
-            if verdict.matches { Ok(Some(phc.clone())) } else { Err(TOKEN_INVALID.error()) }
+            if !verdict.matches {
+                return Err(TOKEN_INVALID.error());
+            }
+            passwords::service::check_new(ctx, password, "/password", &known())?;
+            Ok(Some(phc.clone()))
         }
         _ => Err(TOKEN_INVALID.error()),
     }
