@@ -13,8 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, list, to] = arguments.as_slice() else { return Err("usage: make_blocklist LIST TO".into()) };
     let text = std::fs::read_to_string(list)?;
-    let entries: BTreeSet<String> =
-        text.lines().map(str::to_lowercase).filter(|entry| entry.chars().count() >= SHORTEST_ENTRY).collect();
+    let entries: BTreeSet<String> = text.lines().map(str::to_lowercase).filter(|entry| entry.chars().count() >= SHORTEST_ENTRY).collect();
     let keys: BTreeSet<u64> = entries.iter().map(|entry| key_of(entry)).collect();
     let filter = BinaryFuse16::try_from(keys.into_iter().collect::<Vec<u64>>())?;
     let mut bytes = vec![0; BinaryFuse16::DESCRIPTOR_LEN];

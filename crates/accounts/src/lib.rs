@@ -34,7 +34,7 @@ use crate::hashing::{Hasher, HasherSettings};
 use crate::passwords::policy::PasswordPolicy;
 use crate::sessions::SessionCache;
 use crate::sessions::service::SessionAuthenticator;
-use crate::settings::{AccountSettings, GuessingSettings, PageSettings, PasswordSettings, SessionSettings, TokenSettings};
+use crate::settings::{AccountSettings, GuessingSettings, HashScheme, PageSettings, PasswordSettings, SessionSettings, TokenSettings};
 use crate::tokens::SigningKeys;
 
 pub use roles::{ADMIN, MEMBER, OWNER};
@@ -46,7 +46,10 @@ pub static ROTATE_KEYS: Permission =
 /// What administrators do not get by themselves (accounts.md §7).
 pub(crate) static OWNER_ONLY: &[&Permission] = &[&ROTATE_KEYS];
 
-const MIGRATIONS: &[db::Migration] = db::migrations![(1, "accounts", include_str!("../migrations/0001_accounts.sql"))];
+const MIGRATIONS: &[db::Migration] = db::migrations![
+    (1, "accounts", include_str!("../migrations/0001_accounts.sql")),
+    (3, "doors", include_str!("../migrations/0003_doors.sql")),
+];
 
 /// The module.
 #[derive(Debug, Default)]
@@ -84,7 +87,7 @@ impl Module for Accounts {
             .problems(problems::PROBLEMS)
             .permissions(&[&ROTATE_KEYS])
             .state(move |setup| Hasher::start(&hasher_settings(setup.settings::<PasswordSettings>(), is_cheap)))
-            .state(|setup| PasswordPolicy::new(setup.settings::<PasswordSettings>().min_length as usize))
+            .state(|setup| password_policy(setup.settings::<PasswordSettings>()))
             .state(|_| Ok(SessionCache::default()))
             .state(|setup| {
                 let issuer = kernel::platform::public_url(setup.settings::<PlatformSettings>(), setup.settings::<HttpSettings>());
@@ -95,8 +98,10 @@ impl Module for Accounts {
             .provide_passwords(hashing::SharedHasher)
             .job(jobs::purge)
             .job(jobs::supply_signing_keys)
+            .job(hashing::mix::measure_schemes)
             .every("29 * * * *", jobs::Purge {})
             .every("41 3 * * *", jobs::SupplySigningKeys {})
+            .every("53 * * * *", hashing::mix::MeasureSchemes {})
             .route(owners::http::operation())
             .routes(signups::http::operations())
             .routes(logins::http::operations())
@@ -114,6 +119,7 @@ impl Module for Accounts {
         Box::pin(async move {
             settings::check(app)?;
             roles::service::seed(app).await?;
+            hashing::mix::keep_measured(app).await?;
             tokens::signing::keep_supplied(app).await
         })
     }
@@ -124,14 +130,19 @@ impl Module for Accounts {
 }
 
 fn hasher_settings(settings: &PasswordSettings, is_cheap: bool) -> HasherSettings {
-    if is_cheap {
-        return HasherSettings::for_tests();
+    let mut hasher = if is_cheap { HasherSettings::for_tests() } else { HasherSettings::default() };
+    hasher.bcrypt_cost = (settings.hash == HashScheme::Bcrypt).then_some(settings.bcrypt_cost);
+    if !is_cheap {
+        hasher.threads = settings.hash_threads as usize;
+        hasher.queue = settings.hash_queue as usize;
+        (hasher.m_kib, hasher.t, hasher.p) = (settings.argon2_m, settings.argon2_t, settings.argon2_p);
     }
-    let mut hasher = HasherSettings::default();
-    hasher.threads = settings.hash_threads as usize;
-    hasher.queue = settings.hash_queue as usize;
-    (hasher.m_kib, hasher.t, hasher.p) = (settings.argon2_m, settings.argon2_t, settings.argon2_p);
     hasher
+}
+
+fn password_policy(settings: &PasswordSettings) -> Result<PasswordPolicy> {
+    let policy = PasswordPolicy::new(settings.min_length as usize)?;
+    Ok(if settings.hash == HashScheme::Bcrypt { policy.for_bcrypt() } else { policy })
 }
 
 fn register_events(parts: &mut Parts<'_>) {

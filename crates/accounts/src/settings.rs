@@ -30,11 +30,26 @@ kernel::settings! {
     }
 }
 
+/// How new passwords are hashed; all that were made otherwise still verify (PWD-8).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum HashScheme {
+    /// The one to take.
+    #[default]
+    Argon2id,
+    /// For whoever must share the hashes with older software.
+    Bcrypt,
+}
+
 kernel::settings! {
     /// Passwords and how they are hashed.
     pub struct PasswordSettings in "accounts.passwords" {
         /// The shortest password, in code points; at least 8.
         pub min_length: u32 = 10,
+        /// How new passwords are hashed: "argon2id", or "bcrypt", which takes at most 71 bytes.
+        pub hash: HashScheme = HashScheme::Argon2id,
+        /// The cost of one bcrypt hash, an exponent of two; 10 to 15.
+        pub bcrypt_cost: u32 = 12,
         /// Memory of one Argon2id hash in KiB; at least 19456.
         pub argon2_m: u32 = 19_456,
         /// Passes of one Argon2id hash; at least 2.

@@ -26,7 +26,7 @@ pub(super) const MIN_BCRYPT_COST: u32 = 4;
 pub(super) const MAX_BCRYPT_COST: u32 = 15;
 
 /// The longest password that bcrypt compares to its end: its closing NUL is the 72nd byte (PWD-7).
-pub(super) const MAX_BCRYPT_BYTES: usize = 71;
+pub(crate) const MAX_BCRYPT_BYTES: usize = 71;
 
 /// The bytes of a password, with its NUL, that bcrypt looks at.
 const BCRYPT_KEY_BYTES: usize = 72;
@@ -311,14 +311,14 @@ mod tests {
             (format!("{good}$"), "no bcrypt"),
             (good.replacen('/', "!", 1), "no bcrypt"),
             (good.replacen("$2b", "$2b$", 1), "no bcrypt"),
-            (format!(" {good}"), "PHC"),
+            (format!(" {good}"), "no bcrypt"),
             ("$2$".to_owned(), ""),
             ("$2b".to_owned(), "no bcrypt"),
             (format!("$2b$05${}", "\u{e9}".repeat(26)), "ASCII"),
             ("x".repeat(256), "long"),
         ] {
             let told = why(&text);
-            assert!(told != "it is fine" && (told.contains(expected) || expected == "PHC"), "{text}: {told}");
+            assert!(told != "it is fine" && told.contains(expected), "{text}: {told}");
             assert!(!told.contains("fbVrR"), "{told}");
         }
     }

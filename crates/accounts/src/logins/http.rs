@@ -77,6 +77,6 @@ async fn methods(ctx: Ctx) -> Result<Json<AuthMethods>> {
         methods: vec!["password".to_owned()],
         signup: ctx.settings::<AccountSettings>().signup,
         password_min_length: i64::try_from(ctx.state::<PasswordPolicy>().min_length()).unwrap_or(i64::MAX),
-        password_max_length: i64::try_from(crate::passwords::policy::MAX_CODE_POINTS).unwrap_or(i64::MAX),
+        password_max_length: i64::try_from(ctx.state::<PasswordPolicy>().max_length()).unwrap_or(i64::MAX),
     }))
 }

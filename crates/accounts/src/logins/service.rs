@@ -3,7 +3,6 @@
 use kernel::{AuditEntry, Ctx, Error, Result, UserId};
 
 use crate::emails::address::EmailAddress;
-use crate::hashing::Hasher;
 use crate::logins::store::{self, Found};
 use crate::logins::throttle::{self, Admission};
 use crate::passwords;
@@ -27,17 +26,15 @@ pub(crate) async fn log_in(ctx: &Ctx, identifier: &str, password: &Password, kin
     let name = normalised(identifier);
     let admission = throttle::admit(ctx, &name).await?;
     let found = find(ctx, identifier).await?;
-    let verdict = match found.as_ref().and_then(|found| found.phc.as_deref()) {
-        Some(phc) => ctx.state::<Hasher>().verify(ctx.request.client_address, password, phc).await?,
-        None => {
-            ctx.state::<Hasher>().verify_nobody(ctx.request.client_address, password).await?;
-            crate::hashing::Verdict { matches: false, needs_rehash: false }
-        }
-    };
+    let verdict = passwords::service::verify(ctx, password, found.as_ref().and_then(|found| found.phc.as_deref()), &name).await?;
     match found {
         Some(found) if verdict.matches && found.is_active() => {
-            let rehashed = if verdict.needs_rehash { Some(passwords::service::hash(ctx, password).await?) } else { None };
-            admit(ctx, name, found, rehashed, kind).await
+            let upkeep = match (verdict.is_cut, verdict.needs_rehash) {
+                (true, _) => Upkeep::DemandChange,
+                (false, true) => Upkeep::Rehash(passwords::service::hash(ctx, password).await?),
+                (false, false) => Upkeep::Nothing,
+            };
+            admit(ctx, name, found, upkeep, kind).await
         }
         found => {
             refuse(ctx, name, admission, found.map(|found| found.user_id)).await?;
@@ -64,7 +61,17 @@ async fn find(ctx: &Ctx, identifier: &str) -> Result<Option<Found>> {
     .await
 }
 
-async fn admit(ctx: &Ctx, name: String, found: Found, rehashed: Option<String>, kind: SessionKind) -> Result<Started> {
+/// What a login does to the stored hash.
+enum Upkeep {
+    Nothing,
+    /// The same password with today's scheme and costs (PWD-5, PWD-8).
+    Rehash(String),
+    /// Its end was ignored so far; only its owner can say what it shall be (PWD-7).
+    DemandChange,
+}
+
+async fn admit(ctx: &Ctx, name: String, found: Found, upkeep: Upkeep, kind: SessionKind) -> Result<Started> {
+    let must_change = found.must_change == Some(true) || matches!(upkeep, Upkeep::DemandChange);
     let new = std::sync::Arc::new(NewSession::new(ctx, found.user_id, kind, "password"));
     let (context, session) = (ctx.clone(), new.clone());
     ctx.write(move |tx| {
@@ -74,13 +81,15 @@ async fn admit(ctx: &Ctx, name: String, found: Found, rehashed: Option<String>, 
             return Err(INVALID_CREDENTIALS.error());
         }
         throttle::clear(tx, &context, &name)?;
-        if let (Some(old), Some(new)) = (&found.phc, &rehashed) {
-            passwords::store::rehash(tx, found.user_id, old, new)?;
+        match (&upkeep, found.phc.as_deref()) {
+            (Upkeep::Rehash(new), Some(old)) => _ = passwords::store::rehash(tx, found.user_id, old, new)?,
+            (Upkeep::DemandChange, Some(phc)) => passwords::store::demand_change(tx, found.user_id, phc)?,
+            _ => {}
         }
         session.insert(tx)
     })
     .await?;
-    new.finish(ctx).await
+    Ok(Started { must_change, ..new.finish(ctx).await? })
 }
 
 /// Audits the failure; an unknown name only as a keyed hash, since people type passwords into that field (LOG-6).

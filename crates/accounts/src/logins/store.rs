@@ -10,6 +10,7 @@ db::row! {
         pub(crate) status: String,
         pub(crate) phc: Option<String>,
         pub(crate) changed_at: Option<Timestamp>,
+        pub(crate) must_change: Option<bool>,
     }
 }
 
@@ -17,7 +18,7 @@ db::row! {
 
 pub(crate) fn find_by_email(c: &mut Conn, email_norm: &str) -> Result<Option<Found>, Error> {
     c.opt(
-        "SELECT u.id AS user_id, u.status, p.phc, p.changed_at FROM accounts_user_emails e JOIN accounts_users u ON u.id = e.user_id \
+        "SELECT u.id AS user_id, u.status, p.phc, p.changed_at, p.must_change FROM accounts_user_emails e JOIN accounts_users u ON u.id = e.user_id \
          LEFT JOIN accounts_passwords p ON p.user_id = u.id WHERE e.email_norm = ?",
         params![email_norm],
     )
@@ -25,7 +26,7 @@ pub(crate) fn find_by_email(c: &mut Conn, email_norm: &str) -> Result<Option<Fou
 
 pub(crate) fn find_by_username(c: &mut Conn, username_norm: &str) -> Result<Option<Found>, Error> {
     c.opt(
-        "SELECT u.id AS user_id, u.status, p.phc, p.changed_at FROM accounts_users u \
+        "SELECT u.id AS user_id, u.status, p.phc, p.changed_at, p.must_change FROM accounts_users u \
          LEFT JOIN accounts_passwords p ON p.user_id = u.id WHERE u.username_norm = ?",
         params![username_norm],
     )
@@ -34,7 +35,7 @@ pub(crate) fn find_by_username(c: &mut Conn, username_norm: &str) -> Result<Opti
 /// The person with a password, locked until the transaction ends: neither a reset nor a disabling comes in between.
 pub(crate) fn lock_person(tx: &mut db::Tx<'_>, id: UserId) -> Result<Option<Found>, Error> {
     tx.opt(
-        "SELECT u.id AS user_id, u.status, p.phc, p.changed_at FROM accounts_users u \
+        "SELECT u.id AS user_id, u.status, p.phc, p.changed_at, p.must_change FROM accounts_users u \
          JOIN accounts_passwords p ON p.user_id = u.id WHERE u.id = ? {for_update}",
         params![id],
     )

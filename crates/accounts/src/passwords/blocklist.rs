@@ -48,7 +48,8 @@ mod tests {
 
     #[test]
     fn pwd3_what_few_people_choose_is_not_on_the_list() {
-        for rare in ["seven bridges of Koenigsberg", "correct horse battery staple", "пароль-длинный", "", "password124 is a sentence"] {
+        for rare in ["seven bridges of Koenigsberg", "correct horse battery staple", "пароль-длинный", "", "password124 is a sentence"]
+        {
             assert!(!contains(rare), "{rare}");
         }
     }

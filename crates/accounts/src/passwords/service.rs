@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::emails::address::EmailAddress;
 use crate::events::{PasswordChanged, PasswordResetRequested};
-use crate::hashing::Hasher;
+use crate::hashing::{Hasher, Verdict};
 use crate::logins::throttle;
 use crate::one_time::{self, Purpose};
 use crate::passwords::policy::{PasswordPolicy, check_not_too_long};
@@ -173,14 +173,7 @@ async fn verify_own(ctx: &Ctx, password: &Password, pointer: &'static str) -> Re
     let key = own_name(user);
     let admission = throttle::admit(ctx, &key).await?;
     let phc = ctx.read(move |c| Ok(store::find(c, user)?)).await?;
-    let hasher = ctx.state::<Hasher>();
-    let matches = match &phc {
-        Some(phc) => hasher.verify(ctx.request.client_address, password, phc).await?.matches,
-        None => {
-            hasher.verify_nobody(ctx.request.client_address, password).await?;
-            false
-        }
-    };
+    let matches = verify(ctx, password, phc.as_deref(), &key).await?.matches;
     let context = ctx.clone();
     if !matches {
         ctx.write(move |tx| throttle::note_failure(tx, &context, &key, admission)).await?;
@@ -205,6 +198,19 @@ pub(crate) fn check_new(ctx: &Ctx, password: &Password, pointer: &'static str, k
 
 fn check_length(ctx: &Ctx, password: &Password, pointer: &'static str) -> Result<()> {
     ctx.state::<PasswordPolicy>().check(password, pointer).map_err(|error| Error::invalid(vec![error]))
+}
+
+/// Compares a typed password with a stored hash; where there is none, the name typed with it decides what is worked instead (ENU-2).
+pub(crate) async fn verify(ctx: &Ctx, password: &Password, phc: Option<&str>, name: &str) -> Result<Verdict> {
+    let (hasher, from) = (ctx.state::<Hasher>(), ctx.request.client_address);
+    match phc {
+        Some(phc) => hasher.verify(from, password, phc).await,
+        None => {
+            let mac = ctx.app.keyring().mac("scheme of an unknown name", name.as_bytes());
+            let point = mac.iter().take(8).fold(0, |point, byte| (point << 8) | u64::from(*byte));
+            hasher.verify(from, password, &hasher.nobodys_hash(point)).await
+        }
+    }
 }
 
 /// Hashes a new password on the hashing threads.

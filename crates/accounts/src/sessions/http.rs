@@ -90,7 +90,7 @@ impl Describe for SessionMode {
         "token_type": "Bearer", "access_token": "eyJ0eXAiOiJhdCtqd3QifQ.e30.c2ln", "expires_in_seconds": 600,
         "refresh_token": "9Zc3vVb1Yw0K5tq8XoJmR2dLh7sPnUeGfA4iBkC6xTM"
     },
-    "challenge": null
+    "challenge": null, "must_change_password": false
 }))]
 pub(crate) struct LoginResult {
     /// The login; null while a challenge is open.
@@ -101,6 +101,8 @@ pub(crate) struct LoginResult {
     tokens: Option<TokensView>,
     /// What else is asked before the login counts; null when nothing is.
     challenge: Option<ChallengeView>,
+    /// Whether the password must be changed: until then the person's roles grant nothing.
+    must_change_password: bool,
 }
 
 /// A further proof that a login needs.
@@ -181,6 +183,7 @@ impl LoginAnswer {
             user: Some(UserView::of(started.user, started.roles)),
             tokens: started.tokens.map(TokensView::from),
             challenge: None,
+            must_change_password: started.must_change,
         };
         LoginAnswer { status, cookie, body }
     }

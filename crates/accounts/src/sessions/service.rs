@@ -8,9 +8,12 @@ use futures_util::future::BoxFuture;
 use kernel::error::{NOT_FOUND, UNAUTHENTICATED};
 use kernel::page::{CursorValue, KeyKind, Keyset, Page, PageRequest, SortKey};
 use kernel::ports::{Authenticator, Credential};
-use kernel::{Actor, App, AuditEntry, CredentialKind, Ctx, Error, Id, Identity, LogAndContinue, RequestInfo, Result, Session, Tx, UserId};
+use kernel::{
+    Actor, App, AuditEntry, CredentialKind, Ctx, Error, Id, Identity, LogAndContinue, Permissions, RequestInfo, Result, Session, Tx, UserId,
+};
 
 use crate::events::{SessionRevoked, SessionStarted};
+use crate::passwords;
 use crate::roles;
 use crate::secrets::Token;
 use crate::sessions::{Cached, SessionCache, SessionKind, SessionRecord, store};
@@ -39,6 +42,8 @@ pub(crate) struct Started {
     pub(crate) roles: Vec<String>,
     pub(crate) cookie: Option<Token>,
     pub(crate) tokens: Option<TokenPair>,
+    /// Whether the password must be changed before the roles count again (PWD-7).
+    pub(crate) must_change: bool,
 }
 
 impl NewSession {
@@ -93,7 +98,7 @@ impl NewSession {
                 Some(TokenPair { access_token, expires_in_secs, refresh_token: first.token.clone() })
             }
         };
-        Ok(Started { session: self.record.clone(), user, roles, cookie: self.cookie.clone(), tokens })
+        Ok(Started { session: self.record.clone(), user, roles, cookie: self.cookie.clone(), tokens, must_change: false })
     }
 }
 
@@ -176,8 +181,7 @@ fn actor_of(cached: &Cached, credential: CredentialKind) -> Actor {
 
 async fn load(app: &App, session: SessionRecord, generation: u64, cookie: Option<[u8; 32]>) -> Result<Arc<Cached>> {
     let user_id = session.user_id;
-    let (user, permissions) =
-        app.db().read(move |c| Ok::<_, Error>((users::store::find(c, user_id)?, roles::service::permissions_of(c, user_id)?))).await?;
+    let (user, permissions) = app.db().read(move |c| Ok::<_, Error>((users::store::find(c, user_id)?, effective(c, user_id)?))).await?;
     let user = user.filter(|user| user.status == UserStatus::Active).ok_or(&UNAUTHENTICATED)?;
     let identity = Identity { user_id, session_id: session.id, authenticated_at: session.auth_time, admin_until: None };
     let cached = Arc::new(Cached {
@@ -193,6 +197,11 @@ async fn load(app: &App, session: SessionRecord, generation: u64, cookie: Option
     });
     app.state::<SessionCache>().store(generation, session.id, cached.clone());
     Ok(cached)
+}
+
+/// What the person's roles grant; nothing while a change of the password is due (PWD-7).
+fn effective(c: &mut db::Conn, user: UserId) -> Result<Permissions> {
+    if passwords::store::must_change(c, user)? { Ok(Permissions::none()) } else { roles::service::permissions_of(c, user) }
 }
 
 /// Writes down that the session was seen, at most every few minutes.

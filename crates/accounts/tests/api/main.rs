@@ -11,6 +11,7 @@ mod enumeration;
 mod forgery;
 mod guessing;
 mod hashing;
+mod imports;
 mod journeys;
 mod keys;
 mod operators;
