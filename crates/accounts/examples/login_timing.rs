@@ -15,8 +15,10 @@ use testkit::{TestApp, token_in};
 const BOUND: f64 = 0.05;
 /// Interleaved pairs for each kind of account.
 const PAIRS: usize = 1000;
-/// Accounts of each kind, so that no name is thought to be guessed at.
+/// Accounts of each kind with a password, so that no name is thought to be guessed at.
 const PEOPLE: usize = 20;
+/// Accounts without a password: each meets a scheme by chance, so many are needed to meet them in their proportion.
+const PEOPLE_WITHOUT_PASSWORD: usize = 500;
 /// A bcrypt hash of cost 10, as older programs made it; nobody knows its password.
 const LEGACY: &str = "$2y$10$......................AcE0Pd6OtgHWfd3tsVKQOqwBNiq0hTe";
 const WRONG: &str = "nobody ever chose this one";
@@ -28,6 +30,12 @@ enum Kind {
     Legacy,
     WithoutPassword,
     Locked,
+}
+
+impl Kind {
+    fn people(self) -> usize {
+        if self == Kind::WithoutPassword { PEOPLE_WITHOUT_PASSWORD } else { PEOPLE }
+    }
 }
 
 /// An instance and the accounts of it that are compared with unknown names.
@@ -79,7 +87,7 @@ async fn measure_all(pairs: usize) -> bool {
 async fn instance(scenario: &Scenario) -> TestApp {
     let app = TestApp::builder().module(Accounts::new()).start().await;
     for kind in scenario.compared.iter().chain(scenario.others) {
-        for number in 0..PEOPLE {
+        for number in 0..kind.people() {
             make(&app, *kind, number).await;
         }
     }
@@ -128,7 +136,7 @@ async fn time_pairs(app: &TestApp, kinds: &[Kind], pairs: usize) -> (Vec<Duratio
             app.run_jobs().await;
         }
         let kind = kinds[number % kinds.len()];
-        let names = [email_of(kind, number % PEOPLE), format!("nobody-{number}@example.com")];
+        let names = [email_of(kind, number % kind.people()), format!("nobody-{number}@example.com")];
         let order = if (number / kinds.len()).is_multiple_of(2) { [0, 1] } else { [1, 0] };
         for index in order {
             let took = time_one(app, &names[index]).await;

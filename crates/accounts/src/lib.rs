@@ -34,7 +34,9 @@ use crate::hashing::{Hasher, HasherSettings};
 use crate::passwords::policy::PasswordPolicy;
 use crate::sessions::SessionCache;
 use crate::sessions::service::SessionAuthenticator;
-use crate::settings::{AccountSettings, GuessingSettings, HashScheme, PageSettings, PasswordSettings, SessionSettings, TokenSettings};
+use crate::settings::{
+    AccountSettings, GuessingSettings, HashScheme, PageSettings, PasswordSettings, ResetSettings, SessionSettings, TokenSettings,
+};
 use crate::tokens::SigningKeys;
 
 pub use roles::{ADMIN, MEMBER, OWNER};
@@ -82,6 +84,7 @@ impl Module for Accounts {
             .settings::<SessionSettings>()
             .settings::<TokenSettings>()
             .settings::<GuessingSettings>()
+            .settings::<ResetSettings>()
             .settings::<PageSettings>()
             .migrations(MIGRATIONS)
             .problems(problems::PROBLEMS)
@@ -107,6 +110,7 @@ impl Module for Accounts {
             .routes(logins::http::operations())
             .routes(tokens::http::operations())
             .routes(passwords::http::operations())
+            .routes(emails::http::operations())
             .routes(sessions::http::operations())
             .routes(users::http::operations());
         register_events(parts);
@@ -117,7 +121,7 @@ impl Module for Accounts {
 
     fn start<'a>(&'a self, app: &'a App) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            settings::check(app)?;
+            settings::check(app, self.is_cheap)?;
             roles::service::seed(app).await?;
             hashing::mix::keep_measured(app).await?;
             tokens::signing::keep_supplied(app).await
@@ -157,6 +161,8 @@ fn register_events(parts: &mut Parts<'_>) {
         .emits::<events::SessionRevoked>()
         .emits::<events::PasswordChanged>()
         .emits::<events::PasswordResetRequested>()
+        .emits::<events::EmailChanged>()
+        .emits::<events::EmailChangeUndone>()
         .emits::<events::RefreshTokenReplayed>()
         .emits::<events::RoleAssigned>()
         .emits::<events::SigningKeyRotated>();
@@ -172,6 +178,12 @@ fn register_templates(parts: &mut Parts<'_>) {
         .template(kernel::template!("accounts/reset_password", "de", "../emails/reset_password/de"))
         .template(kernel::template!("accounts/password_changed", "en", "../emails/password_changed/en"))
         .template(kernel::template!("accounts/password_changed", "de", "../emails/password_changed/de"))
+        .template(kernel::template!("accounts/confirm_email", "en", "../emails/confirm_email/en"))
+        .template(kernel::template!("accounts/confirm_email", "de", "../emails/confirm_email/de"))
+        .template(kernel::template!("accounts/leave_email", "en", "../emails/leave_email/en"))
+        .template(kernel::template!("accounts/leave_email", "de", "../emails/leave_email/de"))
+        .template(kernel::template!("accounts/email_changed", "en", "../emails/email_changed/en"))
+        .template(kernel::template!("accounts/email_changed", "de", "../emails/email_changed/de"))
         .template(kernel::template!("accounts/refresh_token_replayed", "en", "../emails/refresh_token_replayed/en"))
         .template(kernel::template!("accounts/refresh_token_replayed", "de", "../emails/refresh_token_replayed/de"));
 }

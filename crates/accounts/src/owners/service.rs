@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kernel::error::NOT_FOUND;
 use kernel::{App, AuditEntry, Ctx, Error, Result};
 
+use crate::emails;
 use crate::emails::address::EmailAddress;
 use crate::one_time::{self, Purpose};
 use crate::passwords;
@@ -71,6 +72,7 @@ pub(crate) async fn create(ctx: &Ctx, token: String, email: EmailAddress, passwo
         };
         users::service::create(tx, &context, &new).map_err(taken_is_invalid)?;
         signups::store::void(tx, email.norm(), now)?;
+        emails::store::end_all_to(tx, email.norm(), now)?;
         passwords::store::set(tx, user_id, &phc, now)?;
         roles::service::assign(tx, user_id, roles::MEMBER)?;
         new_session.insert(tx)

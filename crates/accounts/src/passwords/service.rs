@@ -1,7 +1,5 @@
 //! The verbs of passwords: ask for a reset, reset, change, and prove who you are again.
 
-use std::time::Duration;
-
 use kernel::error::{NOT_FOUND, UNAUTHENTICATED};
 use kernel::{AuditEntry, Ctx, Error, FieldError, Id, Result, Session, Timestamp, Tx, UserId};
 use serde::Serialize;
@@ -9,7 +7,7 @@ use serde::Serialize;
 use crate::emails::address::EmailAddress;
 use crate::events::{PasswordChanged, PasswordResetRequested};
 use crate::hashing::{Hasher, Verdict};
-use crate::logins::throttle;
+use crate::logins::throttle::{self, Guess};
 use crate::one_time::{self, Purpose};
 use crate::passwords::policy::{PasswordPolicy, check_not_too_long};
 use crate::passwords::resemblance::Known;
@@ -18,9 +16,6 @@ use crate::secrets::{Password, Token};
 use crate::sessions::{self, SessionKind};
 use crate::settings::{PageSettings, SessionSettings};
 use crate::users::{self, UserStatus};
-
-/// The least time between two reset mails to one address (RST-9).
-const RESET_MAIL_GAP: Duration = Duration::from_secs(60);
 
 #[derive(Serialize)]
 struct ResetMail<'a> {
@@ -40,22 +35,24 @@ pub(crate) async fn request_reset(ctx: &Ctx, email: &EmailAddress) -> Result<()>
         let Some(user) = user else {
             return tx.audit(AuditEntry::refused("accounts.password.request_reset", None, "unknown"));
         };
-        if !throttle::may_mail(tx, &context, "password reset", &user.email, RESET_MAIL_GAP)? {
+        if !throttle::may_mail(tx, &context, "password reset", &user.email, throttle::MAIL_GAP)? {
             return tx.audit(AuditEntry::refused("accounts.password.request_reset", Some(&format!("user:{}", user.id)), "too_soon"));
         }
-        one_time::issue(tx, &context, &token, Purpose::Reset, Some(user.id), Some(&norm))?;
-        let link = reset_link(&context, &token);
-        let minutes = Purpose::Reset.life().as_secs() / 60;
-        tx.mail(
-            "accounts/reset_password",
-            &user.email,
-            &user.locale,
-            &ResetMail { display_name: &user.display_name, link: &link, minutes },
-        )?;
-        tx.record(&PasswordResetRequested { user_id: user.id.uuid() })?;
-        tx.audit(AuditEntry::ok("accounts.password.request_reset", &format!("user:{}", user.id)))
+        mail_reset(tx, &context, user.id, &token)
     })
     .await
+}
+
+/// Mails a person the link that sets a new password, within the caller's transaction.
+pub(crate) fn mail_reset(tx: &mut Tx<'_, '_>, ctx: &Ctx, user: UserId, token: &Token) -> Result<()> {
+    let user = users::store::find(tx, user)?.ok_or(&NOT_FOUND)?;
+    let norm = EmailAddress::parse(&user.email).map(|email| email.norm().to_owned()).ok();
+    one_time::issue(tx, ctx, token, Purpose::Reset, Some(user.id), norm.as_deref())?;
+    let (link, minutes) = (reset_link(ctx, token), Purpose::Reset.life().as_secs() / 60);
+    let data = ResetMail { display_name: &user.display_name, link: &link, minutes };
+    tx.mail("accounts/reset_password", &user.email, &user.locale, &data)?;
+    tx.record(&PasswordResetRequested { user_id: user.id.uuid() })?;
+    tx.audit(AuditEntry::ok("accounts.password.request_reset", &format!("user:{}", user.id)))
 }
 
 /// The token stands in the fragment, which no server log and no `Referer` ever sees (RST-5).
@@ -84,9 +81,9 @@ pub(crate) async fn confirm_reset(ctx: &Ctx, token: String, password: Password) 
         replace(tx, &context, user, &phc)?;
         sessions::service::revoke_all(tx, &context, user, None)?;
         for name in users::store::login_names(tx, user)? {
-            throttle::clear(tx, &context, &name)?;
+            throttle::clear_name(tx, &context, &name)?;
         }
-        throttle::clear(tx, &context, &own_name(user))?;
+        throttle::clear_name(tx, &context, &own_name(user))?;
         tx.audit(AuditEntry::ok("accounts.password.reset", &format!("user:{user}")))
     })
     .await
@@ -171,16 +168,17 @@ async fn verify_own(ctx: &Ctx, password: &Password, pointer: &'static str) -> Re
     check_not_too_long(password, pointer).map_err(|error| Error::invalid(vec![error]))?;
     let user = ctx.actor.user_id()?;
     let key = own_name(user);
-    let admission = throttle::admit(ctx, &key).await?;
+    let guess = Guess::at_own_password(ctx, &key);
+    let admission = throttle::admit(ctx, &guess).await?;
     let phc = ctx.read(move |c| Ok(store::find(c, user)?)).await?;
     let matches = verify(ctx, password, phc.as_deref(), &key).await?.matches;
     let context = ctx.clone();
     if !matches {
-        ctx.write(move |tx| throttle::note_failure(tx, &context, &key, admission)).await?;
+        ctx.write(move |tx| throttle::note_failure(tx, &context, &guess, admission)).await?;
         let field = FieldError::body(pointer, "current_password_wrong", "This is not your present password.");
         return Err(Error::invalid(vec![field]));
     }
-    ctx.write(move |tx| throttle::clear(tx, &context, &key)).await
+    ctx.write(move |tx| throttle::clear(tx, &guess)).await
 }
 
 /// Refuses a new password that is too short or too long, that the account itself gives away, or that everybody tries first.

@@ -38,6 +38,12 @@ pub(crate) fn rehash(tx: &mut db::Tx<'_>, user: UserId, old: &str, new: &str) ->
     Ok(changed == 1)
 }
 
+/// Removes a password; its owner sets another one by a reset.
+pub(crate) fn delete(tx: &mut db::Tx<'_>, user: UserId) -> Result<(), Error> {
+    tx.execute("DELETE FROM accounts_passwords WHERE user_id = ?", params![user])?;
+    Ok(())
+}
+
 /// Notes that the password must be changed, unless it was meanwhile.
 pub(crate) fn demand_change(tx: &mut db::Tx<'_>, user: UserId, phc: &str) -> Result<(), Error> {
     tx.execute("UPDATE accounts_passwords SET must_change = 1 WHERE user_id = ? AND phc = ?", params![user, phc])?;

@@ -12,7 +12,9 @@ use kernel::{
     Actor, App, AuditEntry, CredentialKind, Ctx, Error, Id, Identity, LogAndContinue, Permissions, RequestInfo, Result, Session, Tx, UserId,
 };
 
+use crate::emails;
 use crate::events::{SessionRevoked, SessionStarted};
+use crate::logins::device::Device;
 use crate::passwords;
 use crate::roles;
 use crate::secrets::Token;
@@ -33,6 +35,8 @@ pub(crate) struct NewSession {
     pub(crate) record: SessionRecord,
     cookie: Option<Token>,
     refresh: Option<FirstRefresh>,
+    /// The browser that holds it, to be known again (LOG-2).
+    device: Option<Device>,
 }
 
 /// A login that was made, with what the client gets to hold.
@@ -42,6 +46,7 @@ pub(crate) struct Started {
     pub(crate) roles: Vec<String>,
     pub(crate) cookie: Option<Token>,
     pub(crate) tokens: Option<TokenPair>,
+    pub(crate) device: Option<Device>,
     /// Whether the password must be changed before the roles count again (PWD-7).
     pub(crate) must_change: bool,
 }
@@ -67,7 +72,14 @@ impl NewSession {
         };
         let cookie = (kind == SessionKind::Browser).then(|| Token::generate(ctx.app.random()));
         let refresh = (kind == SessionKind::Token).then(|| FirstRefresh::new(ctx, id));
-        NewSession { record, cookie, refresh }
+        let device = (kind == SessionKind::Browser).then(|| Device::new(ctx, user_id));
+        NewSession { record, cookie, refresh, device }
+    }
+
+    /// The same login, by a browser that was known already.
+    #[must_use]
+    pub(crate) fn on(self, known: Option<Device>) -> NewSession {
+        NewSession { device: self.device.map(|new| known.unwrap_or(new)), ..self }
     }
 
     /// Stores the login in the caller's transaction.
@@ -82,7 +94,8 @@ impl NewSession {
         let (session_id, user_id) = (session.id.uuid(), session.user_id.uuid());
         tx.record(&SessionStarted { session_id, user_id, method: session.amr.clone() })?;
         let subject = format!("user:{}", session.user_id);
-        tx.audit(AuditEntry::ok("accounts.session.start", &subject).with_detail(serde_json::json!({ "method": session.amr })))
+        let detail = serde_json::json!({ "method": session.amr, "device": self.device.as_ref().map(Device::label) });
+        tx.audit(AuditEntry::ok("accounts.session.start", &subject).with_detail(detail))
     }
 
     /// What the client gets to hold, once the transaction has committed.
@@ -98,7 +111,15 @@ impl NewSession {
                 Some(TokenPair { access_token, expires_in_secs, refresh_token: first.token.clone() })
             }
         };
-        Ok(Started { session: self.record.clone(), user, roles, cookie: self.cookie.clone(), tokens, must_change: false })
+        Ok(Started {
+            session: self.record.clone(),
+            user,
+            roles,
+            cookie: self.cookie.clone(),
+            tokens,
+            device: self.device.clone(),
+            must_change: false,
+        })
     }
 }
 
@@ -257,6 +278,8 @@ pub(crate) async fn revoke_mine(ctx: &Ctx, except_current: bool) -> Result<u64> 
 /// Ends every session of a person except `kept`, within the caller's transaction.
 pub(crate) fn revoke_all(tx: &mut Tx<'_, '_>, ctx: &Ctx, user: UserId, kept: Option<Id<Session>>) -> Result<u64> {
     let count = store::revoke_all(tx, user, kept, ctx.now())?;
+    // Who ends all logins may fear a thief, who may have asked for another address (RST-10).
+    emails::store::end_all(tx, user, ctx.now())?;
     if count > 0 {
         tx.record(&SessionRevoked { session_id: None, user_id: user.uuid() })?;
         tx.audit(

@@ -7,6 +7,7 @@ mod cookies;
 mod csrf;
 mod doors;
 mod dump;
+mod email_changes;
 mod enumeration;
 mod forgery;
 mod guessing;
