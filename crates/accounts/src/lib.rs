@@ -1,12 +1,13 @@
 //! Accounts: sign-up, login, sessions, tokens, password reset, roles.
 //!
 //! * `signups`: nothing exists for an address until its mailbox is proven
-//! * `logins`: one answer for every failure, growing waits per typed name
+//! * `logins`: one answer for every failure, growing waits per typed name, known devices, limits per client address
 //! * `sessions`: cookies for browsers, tokens for clients; the same revocation for both
 //! * `tokens`: access tokens (JWT) and refresh tokens that survive twenty tabs and catch a thief
 //! * `passwords`, `hashing`: what is acceptable, how it is hashed without stalling the server
 //! * `owners`: the first owner, by a link that only the console shows
-//! * `users`, `roles`, `emails`: who there is and what they may do
+//! * `emails`: what an address is, and how a person changes theirs
+//! * `users`, `roles`: who there is and what they may do
 
 mod commands;
 pub mod emails;

@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::emails::address::EmailAddress;
-use crate::emails::service;
-use crate::emails::store::{ChangeRow, EmailChange};
+use crate::emails::{ChangeRow, EmailChange, service};
 use crate::problems::{TOKEN_INVALID, TOKEN_SPENT};
 
 pub(crate) fn operations() -> [Operation; 5] {

@@ -4,3 +4,5 @@ pub mod address;
 pub(crate) mod http;
 pub(crate) mod service;
 pub(crate) mod store;
+
+pub(crate) use store::{ChangeRow, EmailChange};

@@ -81,11 +81,11 @@ pub(crate) fn count(tx: &mut db::Tx<'_>, key: &Key, since: Timestamp, now: Times
     Ok(counted == 1)
 }
 
-/// Makes a counter unless it is there.
-pub(crate) fn insert_throttle(tx: &mut db::Tx<'_>, key: &Key, fails: i64, first_at: Timestamp, last_at: Timestamp) -> Result<bool, Error> {
+/// Makes a counter unless it is there; `ahead` is how far its quota is used ahead of time.
+pub(crate) fn insert_throttle(tx: &mut db::Tx<'_>, key: &Key, fails: i64, now: Timestamp, ahead: Timestamp) -> Result<bool, Error> {
     tx.insert_ignore(
-        "INSERT INTO accounts_throttles (key_hash, fails, first_at, last_at, blocked_until) VALUES (?, ?, ?, ?, 0)",
-        params![key, fails, first_at, last_at],
+        "INSERT INTO accounts_throttles (key_hash, fails, first_at, last_at, blocked_until) VALUES (?, ?, ?, ?, ?)",
+        params![key, fails, now, now, ahead],
     )
 }
 

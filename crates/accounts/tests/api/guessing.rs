@@ -273,6 +273,16 @@ async fn log3_a_known_device_behind_a_busy_address_is_let_in() {
 }
 
 #[tokio::test]
+async fn log3_limits_of_addresses_are_off_where_all_limits_are() {
+    let app = app_with(&[("accounts.limits.address_failures", "3/10m"), ("limits.enabled", "false")]).await;
+    app.member(ADA).await;
+    for number in 0..5 {
+        log_in(&app, &format!("nobody-{number}"), WRONG).await.expect(401);
+    }
+    log_in(&app, ADA, PASSWORD).await.expect(200);
+}
+
+#[tokio::test]
 async fn log5_two_nodes_allow_no_more_than_one() {
     let app = app_with(&[("accounts.limits.address_failures", "30/10m")]).await;
     let twin = app.twin().await;
