@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use db::OnViolation as _;
-use kernel::error::NOT_FOUND;
+use kernel::error::{NOT_FOUND, RATE_LIMITED};
 use kernel::{AuditEntry, Ctx, Error, FieldError, Id, Result, Timestamp, Tx, UserId};
 use serde::Serialize;
 
@@ -57,6 +57,16 @@ pub(crate) async fn begin(ctx: &Ctx, email: EmailAddress) -> Result<ChangeRow> {
         if EmailAddress::parse(&person.email).is_ok_and(|present| present.norm() == email.norm()) {
             return Err(Error::invalid(vec![FieldError::body("/email", "not_allowed", "This is your address already.")]));
         }
+        // Counted before anybody is looked up, so that a taken address uses up as much as a free one.
+        let may_mail = throttle::may_mail(tx, &context, "change of address", email.norm(), MAIL_GAP)?;
+        if !may_mail && let Some(same) = store::pending_of(tx, user, now)?.into_iter().find(|row| row.email_norm == email.norm()) {
+            // Asked twice: the mails that went out stay good.
+            return Ok(same);
+        }
+        // This one concerns the caller alone, who may as well be told; unsent, it would leave a change that nobody can confirm.
+        if needs_old && !throttle::may_mail(tx, &context, "leaving an address", &person.email, MAIL_GAP)? {
+            return Err(RATE_LIMITED.error().retry_after(MAIL_GAP.as_secs()));
+        }
         store::end_all(tx, user, now)?;
         let new = NewChange {
             id,
@@ -69,8 +79,6 @@ pub(crate) async fn begin(ctx: &Ctx, email: EmailAddress) -> Result<ChangeRow> {
             expires_at: now + LIFE,
         };
         store::insert(tx, &new, now)?;
-        // Counted before anybody is looked up, so that a taken address uses up as much as a free one.
-        let may_mail = throttle::may_mail(tx, &context, "change of address", email.norm(), MAIL_GAP)?;
         let owner = users::store::id_by_email(tx, email.norm())?;
         match owner {
             Some(owner) => signups::service::tell_owner(tx, &context, owner, "accounts.email.begin_change")?,
@@ -80,7 +88,7 @@ pub(crate) async fn begin(ctx: &Ctx, email: EmailAddress) -> Result<ChangeRow> {
             }
             None => {}
         }
-        if needs_old && throttle::may_mail(tx, &context, "leaving an address", &person.email, MAIL_GAP)? {
+        if needs_old {
             let link = link(&context, "", &at_old);
             let data = OldMail { display_name: &person.display_name, email: email.stored(), link: &link, hours: LIFE.as_secs() / 3600 };
             tx.mail("accounts/leave_email", &person.email, &person.locale, &data)?;

@@ -385,6 +385,22 @@ async fn rst9_a_stranger_gets_one_mail_a_minute_and_three_an_hour_by_changes_to_
 }
 
 #[tokio::test]
+async fn rst9_asking_twice_keeps_the_links_and_another_address_waits_a_minute() {
+    let app = app().await;
+    let ada = client(&app, ADA).await;
+    let (at_new, at_old) = waiting(&app, &ada).await;
+    let first = app.get("/api/v1/me/email-changes").bearer(&ada.access).await.expect(200).text("/items/0/id");
+    assert_eq!(begin(&app, &ada, NEW).await.expect(202).text("/id"), first);
+    let refused = begin(&app, &ada, "other@example.org").await.expect(429).problem("rate_limited");
+    assert_eq!(refused.header("retry-after"), "60");
+    assert_eq!(mails_of(&app, "accounts/leave_email", ADA).await.len(), 1);
+    confirm(&app, &at_new).await.expect(204);
+    confirm(&app, &at_old).await.expect(204);
+    assert_eq!(address_of(&app, &ada).await, NEW);
+    app.run_jobs().await;
+}
+
+#[tokio::test]
 async fn rst2_of_fifty_confirmations_of_one_token_one_counts() {
     let app = app().await;
     let ada = client(&app, ADA).await;
