@@ -92,6 +92,22 @@ event! {
 }
 
 event! {
+    /// A person has another address.
+    pub struct EmailChanged as "accounts.email.changed" {
+        /// The person.
+        pub user_id: Uuid,
+    }
+}
+
+event! {
+    /// The former owner of an address undid its change.
+    pub struct EmailChangeUndone as "accounts.email.change_undone" {
+        /// The person.
+        pub user_id: Uuid,
+    }
+}
+
+event! {
     /// A refresh token was used again after its successor; the session was ended.
     pub struct RefreshTokenReplayed as "accounts.refresh_token.replayed" {
         /// The login that was ended.

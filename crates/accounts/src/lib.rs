@@ -1,12 +1,13 @@
 //! Accounts: sign-up, login, sessions, tokens, password reset, roles.
 //!
 //! * `signups`: nothing exists for an address until its mailbox is proven
-//! * `logins`: one answer for every failure, growing waits per typed name
+//! * `logins`: one answer for every failure, growing waits per typed name, known devices, limits per client address
 //! * `sessions`: cookies for browsers, tokens for clients; the same revocation for both
 //! * `tokens`: access tokens (JWT) and refresh tokens that survive twenty tabs and catch a thief
 //! * `passwords`, `hashing`: what is acceptable, how it is hashed without stalling the server
 //! * `owners`: the first owner, by a link that only the console shows
-//! * `users`, `roles`, `emails`: who there is and what they may do
+//! * `emails`: what an address is, and how a person changes theirs
+//! * `users`, `roles`: who there is and what they may do
 
 mod commands;
 pub mod emails;
@@ -34,7 +35,9 @@ use crate::hashing::{Hasher, HasherSettings};
 use crate::passwords::policy::PasswordPolicy;
 use crate::sessions::SessionCache;
 use crate::sessions::service::SessionAuthenticator;
-use crate::settings::{AccountSettings, GuessingSettings, PageSettings, PasswordSettings, SessionSettings, TokenSettings};
+use crate::settings::{
+    AccountSettings, GuessingSettings, HashScheme, PageSettings, PasswordSettings, ResetSettings, SessionSettings, TokenSettings,
+};
 use crate::tokens::SigningKeys;
 
 pub use roles::{ADMIN, MEMBER, OWNER};
@@ -46,7 +49,10 @@ pub static ROTATE_KEYS: Permission =
 /// What administrators do not get by themselves (accounts.md §7).
 pub(crate) static OWNER_ONLY: &[&Permission] = &[&ROTATE_KEYS];
 
-const MIGRATIONS: &[db::Migration] = db::migrations![(1, "accounts", include_str!("../migrations/0001_accounts.sql"))];
+const MIGRATIONS: &[db::Migration] = db::migrations![
+    (1, "accounts", include_str!("../migrations/0001_accounts.sql")),
+    (3, "doors", include_str!("../migrations/0003_doors.sql")),
+];
 
 /// The module.
 #[derive(Debug, Default)]
@@ -79,12 +85,13 @@ impl Module for Accounts {
             .settings::<SessionSettings>()
             .settings::<TokenSettings>()
             .settings::<GuessingSettings>()
+            .settings::<ResetSettings>()
             .settings::<PageSettings>()
             .migrations(MIGRATIONS)
             .problems(problems::PROBLEMS)
             .permissions(&[&ROTATE_KEYS])
             .state(move |setup| Hasher::start(&hasher_settings(setup.settings::<PasswordSettings>(), is_cheap)))
-            .state(|setup| PasswordPolicy::new(setup.settings::<PasswordSettings>().min_length as usize))
+            .state(|setup| password_policy(setup.settings::<PasswordSettings>()))
             .state(|_| Ok(SessionCache::default()))
             .state(|setup| {
                 let issuer = kernel::platform::public_url(setup.settings::<PlatformSettings>(), setup.settings::<HttpSettings>());
@@ -95,13 +102,16 @@ impl Module for Accounts {
             .provide_passwords(hashing::SharedHasher)
             .job(jobs::purge)
             .job(jobs::supply_signing_keys)
+            .job(hashing::mix::measure_schemes)
             .every("29 * * * *", jobs::Purge {})
             .every("41 3 * * *", jobs::SupplySigningKeys {})
+            .every("53 * * * *", hashing::mix::MeasureSchemes {})
             .route(owners::http::operation())
             .routes(signups::http::operations())
             .routes(logins::http::operations())
             .routes(tokens::http::operations())
             .routes(passwords::http::operations())
+            .routes(emails::http::operations())
             .routes(sessions::http::operations())
             .routes(users::http::operations());
         register_events(parts);
@@ -112,8 +122,9 @@ impl Module for Accounts {
 
     fn start<'a>(&'a self, app: &'a App) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            settings::check(app)?;
+            settings::check(app, self.is_cheap)?;
             roles::service::seed(app).await?;
+            hashing::mix::keep_measured(app).await?;
             tokens::signing::keep_supplied(app).await
         })
     }
@@ -124,14 +135,19 @@ impl Module for Accounts {
 }
 
 fn hasher_settings(settings: &PasswordSettings, is_cheap: bool) -> HasherSettings {
-    if is_cheap {
-        return HasherSettings::for_tests();
+    let mut hasher = if is_cheap { HasherSettings::for_tests() } else { HasherSettings::default() };
+    hasher.bcrypt_cost = (settings.hash == HashScheme::Bcrypt).then_some(settings.bcrypt_cost);
+    if !is_cheap {
+        hasher.threads = settings.hash_threads as usize;
+        hasher.queue = settings.hash_queue as usize;
+        (hasher.m_kib, hasher.t, hasher.p) = (settings.argon2_m, settings.argon2_t, settings.argon2_p);
     }
-    let mut hasher = HasherSettings::default();
-    hasher.threads = settings.hash_threads as usize;
-    hasher.queue = settings.hash_queue as usize;
-    (hasher.m_kib, hasher.t, hasher.p) = (settings.argon2_m, settings.argon2_t, settings.argon2_p);
     hasher
+}
+
+fn password_policy(settings: &PasswordSettings) -> Result<PasswordPolicy> {
+    let policy = PasswordPolicy::new(settings.min_length as usize)?;
+    Ok(if settings.hash == HashScheme::Bcrypt { policy.for_bcrypt() } else { policy })
 }
 
 fn register_events(parts: &mut Parts<'_>) {
@@ -146,6 +162,8 @@ fn register_events(parts: &mut Parts<'_>) {
         .emits::<events::SessionRevoked>()
         .emits::<events::PasswordChanged>()
         .emits::<events::PasswordResetRequested>()
+        .emits::<events::EmailChanged>()
+        .emits::<events::EmailChangeUndone>()
         .emits::<events::RefreshTokenReplayed>()
         .emits::<events::RoleAssigned>()
         .emits::<events::SigningKeyRotated>();
@@ -161,6 +179,12 @@ fn register_templates(parts: &mut Parts<'_>) {
         .template(kernel::template!("accounts/reset_password", "de", "../emails/reset_password/de"))
         .template(kernel::template!("accounts/password_changed", "en", "../emails/password_changed/en"))
         .template(kernel::template!("accounts/password_changed", "de", "../emails/password_changed/de"))
+        .template(kernel::template!("accounts/confirm_email", "en", "../emails/confirm_email/en"))
+        .template(kernel::template!("accounts/confirm_email", "de", "../emails/confirm_email/de"))
+        .template(kernel::template!("accounts/leave_email", "en", "../emails/leave_email/en"))
+        .template(kernel::template!("accounts/leave_email", "de", "../emails/leave_email/de"))
+        .template(kernel::template!("accounts/email_changed", "en", "../emails/email_changed/en"))
+        .template(kernel::template!("accounts/email_changed", "de", "../emails/email_changed/de"))
         .template(kernel::template!("accounts/refresh_token_replayed", "en", "../emails/refresh_token_replayed/en"))
         .template(kernel::template!("accounts/refresh_token_replayed", "de", "../emails/refresh_token_replayed/de"));
 }

@@ -7,6 +7,8 @@
 //! The threads run at normal priority: lowering it needs a system call that `std` does not offer.
 
 mod area;
+pub(crate) mod formats;
+pub(crate) mod mix;
 mod port;
 mod queue;
 
@@ -21,7 +23,10 @@ use kernel::error::INTERNAL;
 use kernel::{Error, Result};
 use tokio::sync::oneshot;
 
-use self::area::{Area, MAX_M_KIB, MAX_T, SALT_BYTES};
+use self::area::{Area, Current, SALT_BYTES};
+pub(crate) use self::formats::MAX_BCRYPT_BYTES;
+use self::formats::{MAX_BCRYPT_COST, MAX_M_KIB, MAX_T, MIN_BCRYPT_COST};
+use self::mix::Mix;
 pub(crate) use self::port::SharedHasher;
 use self::queue::{Queue, Waiting};
 use crate::problems::HASHER_BUSY;
@@ -35,6 +40,9 @@ const MIN_M_KIB: u32 = 19_456;
 
 /// The fewest passes for a new hash (PWD-5).
 const MIN_T: u32 = 2;
+
+/// The least cost of a new bcrypt hash (PWD-7).
+const LEAST_BCRYPT_COST: u32 = 10;
 
 /// The most threads that settings may ask for.
 const MAX_THREADS: usize = 64;
@@ -52,30 +60,36 @@ pub struct HasherSettings {
     pub t: u32,
     /// Argon2id lanes, computed one after the other.
     pub p: u32,
+    /// The cost of bcrypt, an exponent of two, where it was chosen instead of Argon2id (PWD-7).
+    pub bcrypt_cost: Option<u32>,
     is_for_tests: bool,
 }
 
 impl Default for HasherSettings {
     fn default() -> HasherSettings {
-        HasherSettings { threads: 0, queue: 64, m_kib: MIN_M_KIB, t: MIN_T, p: 1, is_for_tests: false }
+        HasherSettings { threads: 0, queue: 64, m_kib: MIN_M_KIB, t: MIN_T, p: 1, bcrypt_cost: None, is_for_tests: false }
     }
 }
 
 impl HasherSettings {
     /// The cheapest hash there is, protecting nothing: thousands of logins in a test must not take minutes.
     pub fn for_tests() -> HasherSettings {
-        HasherSettings { threads: 1, queue: 1024, m_kib: Params::MIN_M_COST, t: 1, p: 1, is_for_tests: true }
+        HasherSettings { threads: 1, queue: 1024, m_kib: Params::MIN_M_COST, t: 1, p: 1, bcrypt_cost: None, is_for_tests: true }
     }
 
-    /// Argon2's parameters, unless a setting is out of bounds (PWD-5).
-    fn params(&self) -> Result<Params> {
+    /// How new hashes are made, unless a setting is out of bounds (PWD-5, PWD-7).
+    fn current(&self) -> Result<Current> {
         let (least_m, least_t) = if self.is_for_tests { (Params::MIN_M_COST, 1) } else { (MIN_M_KIB, MIN_T) };
         within("accounts.passwords.hash_threads", self.threads, 0, MAX_THREADS)?;
         within("accounts.passwords.hash_queue", self.queue, 1, 1 << 16)?;
         within("accounts.passwords.argon2.m", self.m_kib, least_m, MAX_M_KIB)?;
         within("accounts.passwords.argon2.t", self.t, least_t, MAX_T)?;
         within("accounts.passwords.argon2.p", self.p, 1, self.m_kib / 8)?;
-        Params::new(self.m_kib, self.t, self.p, None).map_err(Error::internal)
+        if let Some(cost) = self.bcrypt_cost {
+            let least = if self.is_for_tests { MIN_BCRYPT_COST } else { LEAST_BCRYPT_COST };
+            within("accounts.passwords.bcrypt_cost", cost, least, MAX_BCRYPT_COST)?;
+        }
+        Ok(Current { argon2: Params::new(self.m_kib, self.t, self.p, None).map_err(Error::internal)?, bcrypt_cost: self.bcrypt_cost })
     }
 
     fn thread_count(&self) -> usize {
@@ -90,7 +104,7 @@ fn within<N: PartialOrd + fmt::Display>(setting: &str, value: N, least: N, most:
     if least <= value && value <= most {
         return Ok(());
     }
-    Err(INTERNAL.because(format!("{setting} is {value}; it must lie between {least} and {most} (PWD-5, HSH-2).")))
+    Err(INTERNAL.because(format!("{setting} is {value}; it must lie between {least} and {most} (PWD-5, PWD-7, HSH-2).")))
 }
 
 /// What comparing a password with a stored hash showed.
@@ -98,8 +112,10 @@ fn within<N: PartialOrd + fmt::Display>(setting: &str, value: N, least: N, most:
 pub struct Verdict {
     /// The password is the right one.
     pub matches: bool,
-    /// It is, and the hash should be made anew: other costs, another variant, or not from composed text (PWD-5).
+    /// It is, and the hash should be made anew: another scheme, other costs, or not from composed text (PWD-5).
     pub needs_rehash: bool,
+    /// It is, as far as bcrypt read it, which was not to its end: it must be changed rather than hashed anew (PWD-7).
+    pub is_cut: bool,
 }
 
 /// The handle to the hashing threads; clones share them, and they end with the last clone or [`Hasher::shutdown`].
@@ -109,7 +125,7 @@ pub struct Hasher(Arc<Pool>);
 struct Pool {
     queue: Arc<Queue<Job>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    nobody: Arc<str>,
+    mix: Mix,
 }
 
 impl Drop for Pool {
@@ -121,13 +137,12 @@ impl Drop for Pool {
 impl Hasher {
     /// Starts the threads; settings weaker than PWD-5 are refused with a sentence that names the setting.
     pub fn start(settings: &HasherSettings) -> Result<Hasher> {
-        let params = settings.params()?;
+        let current = settings.current()?;
         let queue = Arc::new(Queue::new(settings.queue));
         // From here on dropping the pool closes the line and so ends the threads that were started.
-        let nobody = area::nobodys_hash(&params)?.into();
-        let pool = Pool { queue, threads: Mutex::new(Vec::new()), nobody };
+        let pool = Pool { queue, threads: Mutex::new(Vec::new()), mix: Mix::of_new_hashes(&current)? };
         for number in 0..settings.thread_count() {
-            pool.start_thread(number, Area::new(params.clone()))?;
+            pool.start_thread(number, Area::new(current.clone()))?;
         }
         Ok(Hasher(Arc::new(pool)))
     }
@@ -142,9 +157,17 @@ impl Hasher {
         answer(self.submit_verify(from, password, phc.into()).await)
     }
 
-    /// Does the work of [`Hasher::verify`] for a name that nobody has, so that both take the same time (ENU-2).
-    pub async fn verify_nobody(&self, from: IpAddr, password: &Password) -> Result<()> {
-        answer(self.submit_verify(from, password, Arc::clone(&self.0.nobody)).await).map(drop)
+    /// The hash that a name without a password is checked against, so that it takes as long as one with a password (ENU-2).
+    ///
+    /// No password matches it. `point` belongs to the name: the same name always meets the same scheme, and over all names the
+    /// schemes are as frequent as they are among the passwords that there are.
+    pub fn nobodys_hash(&self, point: u64) -> Arc<str> {
+        self.0.mix.pick(point)
+    }
+
+    /// Takes over how many passwords there are of each scheme.
+    pub(crate) fn learn_mix(&self, schemes: &[(String, u64)]) {
+        self.0.mix.learn(schemes);
     }
 
     /// [`Hasher::hash`] for the command line and tests.
@@ -278,10 +301,11 @@ mod tests {
         let hasher = Hasher::start(&HasherSettings::for_tests()).unwrap();
         let phc = hasher.hash(HOME, &password("correct horse"), [1; 16]).await.unwrap();
         let right = hasher.verify(HOME, &password("correct horse"), &phc).await.unwrap();
-        assert_eq!(right, Verdict { matches: true, needs_rehash: false });
+        assert_eq!(right, Verdict { matches: true, needs_rehash: false, is_cut: false });
         let wrong = hasher.verify(HOME, &password("correct house"), &phc).await.unwrap();
-        assert_eq!(wrong, Verdict { matches: false, needs_rehash: false });
-        hasher.verify_nobody(HOME, &password("correct horse")).await.unwrap();
+        assert_eq!(wrong, Verdict { matches: false, needs_rehash: false, is_cut: false });
+        let nobodys = hasher.nobodys_hash(7);
+        assert!(!hasher.verify(HOME, &password("correct horse"), &nobodys).await.unwrap().matches);
     }
 
     #[test]
@@ -297,7 +321,7 @@ mod tests {
         let phc = before.hash_blocking(HOME, &password("correct horse"), [1; 16]).unwrap();
         let after = Hasher::start(&HasherSettings { t: 2, ..HasherSettings::for_tests() }).unwrap();
         let verdict = after.verify_blocking(HOME, &password("correct horse"), &phc).unwrap();
-        assert_eq!(verdict, Verdict { matches: true, needs_rehash: true });
+        assert_eq!(verdict, Verdict { matches: true, needs_rehash: true, is_cut: false });
     }
 
     #[test]
@@ -308,6 +332,8 @@ mod tests {
         assert!(refused(|settings| settings.queue = 0).contains("accounts.passwords.hash_queue is 0"));
         assert!(refused(|settings| settings.m_kib = MAX_M_KIB + 1).contains("accounts.passwords.argon2.m"));
         assert!(refused(|settings| settings.t = MAX_T + 1).contains("accounts.passwords.argon2.t"));
+        assert!(refused(|settings| settings.bcrypt_cost = Some(9)).contains("accounts.passwords.bcrypt_cost is 9"));
+        assert!(refused(|settings| settings.bcrypt_cost = Some(16)).contains("between 10 and 15 (PWD-5, PWD-7"));
     }
 
     #[test]

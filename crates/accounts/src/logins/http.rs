@@ -6,6 +6,7 @@ use kernel::{Ctx, Result};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::logins::device::SentDevice;
 use crate::logins::service;
 use crate::passwords::policy::PasswordPolicy;
 use crate::problems::{CHALLENGE_REQUIRED, HASHER_BUSY, INVALID_CREDENTIALS};
@@ -20,7 +21,8 @@ pub(crate) fn operations() -> [Operation; 2] {
             .summary("Log in")
             .describe(
                 "By address or username, and password. A browser gets a session cookie; with X-Session-Mode: token the answer carries an access and a \
-                 refresh token instead. Every failure looks the same. After five failures for a name, waits begin.",
+                 refresh token instead. Every failure looks the same. After five failures for a name, waits begin, except on a device \
+                 whose cookie says that its owner logged in there before.",
             )
             .raises(&[&INVALID_CREDENTIALS, &CHALLENGE_REQUIRED, &HASHER_BUSY])
             .ignores_credential()
@@ -53,8 +55,9 @@ struct Login {
     remember: bool,
 }
 
-async fn log_in(ctx: Ctx, mode: SessionMode, Body(login): Body<Login>) -> Result<LoggedIn> {
-    let started = service::log_in(&ctx, &login.identifier, &login.password, mode.0).await?;
+async fn log_in(ctx: Ctx, mode: SessionMode, device: SentDevice, Body(login): Body<Login>) -> Result<LoggedIn> {
+    let device = device.verified(&ctx);
+    let started = service::log_in(&ctx, &login.identifier, &login.password, mode.0, device).await?;
     Ok(LoggedIn(LoginAnswer::new(&ctx, StatusCode::OK, started, login.remember)))
 }
 
@@ -77,6 +80,6 @@ async fn methods(ctx: Ctx) -> Result<Json<AuthMethods>> {
         methods: vec!["password".to_owned()],
         signup: ctx.settings::<AccountSettings>().signup,
         password_min_length: i64::try_from(ctx.state::<PasswordPolicy>().min_length()).unwrap_or(i64::MAX),
-        password_max_length: i64::try_from(crate::passwords::policy::MAX_CODE_POINTS).unwrap_or(i64::MAX),
+        password_max_length: i64::try_from(ctx.state::<PasswordPolicy>().max_length()).unwrap_or(i64::MAX),
     }))
 }

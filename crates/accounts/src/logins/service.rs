@@ -1,14 +1,15 @@
 //! Logging in by name and password.
 
-use kernel::{AuditEntry, Ctx, Error, Result, UserId};
+use kernel::error::RATE_LIMITED;
+use kernel::{AuditEntry, Ctx, Error, Result, Tx};
 
 use crate::emails::address::EmailAddress;
-use crate::hashing::Hasher;
+use crate::logins::device::Device;
 use crate::logins::store::{self, Found};
-use crate::logins::throttle::{self, Admission};
+use crate::logins::throttle::{self, Admission, Guess};
 use crate::passwords;
 use crate::passwords::policy::check_not_too_long;
-use crate::problems::INVALID_CREDENTIALS;
+use crate::problems::{CHALLENGE_REQUIRED, INVALID_CREDENTIALS};
 use crate::secrets::Password;
 use crate::sessions::SessionKind;
 use crate::sessions::service::{NewSession, Started};
@@ -22,26 +23,93 @@ impl Found {
 }
 
 /// Checks name and password and starts a session; every failure is the same `invalid_credentials` (ENU-1).
-pub(crate) async fn log_in(ctx: &Ctx, identifier: &str, password: &Password, kind: SessionKind) -> Result<Started> {
+///
+/// `device` is the browser as its signed cookie names it. On a device of the owner's, who guesses elsewhere hinders nobody (LOG-2).
+pub(crate) async fn log_in(ctx: &Ctx, identifier: &str, password: &Password, kind: SessionKind, device: Option<Device>) -> Result<Started> {
     check_not_too_long(password, "/password").map_err(|error| Error::invalid(vec![error]))?;
     let name = normalised(identifier);
-    let admission = throttle::admit(ctx, &name).await?;
     let found = find(ctx, identifier).await?;
-    let verdict = match found.as_ref().and_then(|found| found.phc.as_deref()) {
-        Some(phc) => ctx.state::<Hasher>().verify(ctx.request.client_address, password, phc).await?,
-        None => {
-            ctx.state::<Hasher>().verify_nobody(ctx.request.client_address, password).await?;
-            crate::hashing::Verdict { matches: false, needs_rehash: false }
-        }
+    let device = device.filter(|device| found.as_ref().is_some_and(|found| found.user_id == device.user));
+    let attempt = Attempt { subject: subject_of(ctx, &name, found.as_ref()), device, name };
+    let (guess, admission) = match attempt.enter(ctx).await {
+        Ok(entered) => entered,
+        Err(error) => return attempt.turn_away(ctx, error).await,
     };
+    let verdict = passwords::service::verify(ctx, password, found.as_ref().and_then(|found| found.phc.as_deref()), &attempt.name).await?;
     match found {
         Some(found) if verdict.matches && found.is_active() => {
-            let rehashed = if verdict.needs_rehash { Some(passwords::service::hash(ctx, password).await?) } else { None };
-            admit(ctx, name, found, rehashed, kind).await
+            let upkeep = match (verdict.is_cut, verdict.needs_rehash) {
+                (true, _) => Upkeep::DemandChange,
+                (false, true) => Upkeep::Rehash(passwords::service::hash(ctx, password).await?),
+                (false, false) => Upkeep::Nothing,
+            };
+            let new = NewSession::new(ctx, found.user_id, kind, "password").on(attempt.device.map(|device| device.seen_again(ctx)));
+            admit(ctx, guess, found, upkeep, new).await
         }
-        found => {
-            refuse(ctx, name, admission, found.map(|found| found.user_id)).await?;
+        _ => {
+            attempt.refuse(ctx, guess, admission).await?;
             Err(INVALID_CREDENTIALS.error())
+        }
+    }
+}
+
+/// One try at the door, as it is counted and audited (LOG-6).
+struct Attempt {
+    name: String,
+    subject: String,
+    /// The device, where it is one of the person's whose name was typed.
+    device: Option<Device>,
+}
+
+impl Attempt {
+    /// Lets the try through to the check of the password, or not.
+    async fn enter(&self, ctx: &Ctx) -> Result<(Guess, Admission)> {
+        if let Some(device) = &self.device {
+            let guess = Guess::from_device(ctx, &self.name, device);
+            match throttle::admit(ctx, &guess).await {
+                // Too many failures on this device: it is trusted no more than any other.
+                Err(error) if error.is(&CHALLENGE_REQUIRED) => {}
+                outcome => return outcome.map(|admission| (guess, admission)),
+            }
+        }
+        let guess = Guess::at_login(ctx, &self.name);
+        let admission = throttle::admit(ctx, &guess).await?;
+        Ok((guess, admission))
+    }
+
+    /// Audits a try whose password was not even looked at.
+    async fn turn_away<T>(self, ctx: &Ctx, error: Error) -> Result<T> {
+        if error.is(&RATE_LIMITED) || error.is(&CHALLENGE_REQUIRED) {
+            let code = if error.is(&RATE_LIMITED) { RATE_LIMITED.code } else { CHALLENGE_REQUIRED.code };
+            ctx.write(move |tx| self.audit(tx, code)).await?;
+        }
+        Err(error)
+    }
+
+    /// Counts and audits a failure.
+    async fn refuse(self, ctx: &Ctx, guess: Guess, admission: Admission) -> Result<()> {
+        let context = ctx.clone();
+        ctx.write(move |tx| {
+            throttle::note_failure(tx, &context, &guess, admission)?;
+            self.audit(tx, INVALID_CREDENTIALS.code)
+        })
+        .await
+    }
+
+    fn audit(&self, tx: &mut Tx<'_, '_>, code: &str) -> Result<()> {
+        let detail = serde_json::json!({ "method": "password", "device": self.device.as_ref().map(Device::label) });
+        tx.audit(AuditEntry::refused("accounts.session.start", Some(&self.subject), code).with_detail(detail))
+    }
+}
+
+/// Whom a try is about: a person, or an unknown name as a keyed hash, since people type passwords into that field (LOG-6).
+fn subject_of(ctx: &Ctx, name: &str, found: Option<&Found>) -> String {
+    use base64::Engine as _;
+    match found {
+        Some(found) => format!("user:{}", found.user_id),
+        None => {
+            let mac = ctx.app.keyring().mac("audited login name", name.as_bytes());
+            format!("name:{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&mac[..16]))
         }
     }
 }
@@ -64,39 +132,33 @@ async fn find(ctx: &Ctx, identifier: &str) -> Result<Option<Found>> {
     .await
 }
 
-async fn admit(ctx: &Ctx, name: String, found: Found, rehashed: Option<String>, kind: SessionKind) -> Result<Started> {
-    let new = std::sync::Arc::new(NewSession::new(ctx, found.user_id, kind, "password"));
-    let (context, session) = (ctx.clone(), new.clone());
+/// What a login does to the stored hash.
+enum Upkeep {
+    Nothing,
+    /// The same password with today's scheme and costs (PWD-5, PWD-8).
+    Rehash(String),
+    /// Its end was ignored so far; only its owner can say what it shall be (PWD-7).
+    DemandChange,
+}
+
+async fn admit(ctx: &Ctx, guess: Guess, found: Found, upkeep: Upkeep, new: NewSession) -> Result<Started> {
+    let must_change = found.must_change == Some(true) || matches!(upkeep, Upkeep::DemandChange);
+    let new = std::sync::Arc::new(new);
+    let session = new.clone();
     ctx.write(move |tx| {
         // Disabled meanwhile, or another password? Then this login never happened. A twin's rehash is no change.
         let person = store::lock_person(tx, found.user_id)?;
         if !person.is_some_and(|person| person.is_active() && person.changed_at == found.changed_at) {
             return Err(INVALID_CREDENTIALS.error());
         }
-        throttle::clear(tx, &context, &name)?;
-        if let (Some(old), Some(new)) = (&found.phc, &rehashed) {
-            passwords::store::rehash(tx, found.user_id, old, new)?;
+        throttle::clear(tx, &guess)?;
+        match (&upkeep, found.phc.as_deref()) {
+            (Upkeep::Rehash(new), Some(old)) => _ = passwords::store::rehash(tx, found.user_id, old, new)?,
+            (Upkeep::DemandChange, Some(phc)) => passwords::store::demand_change(tx, found.user_id, phc)?,
+            _ => {}
         }
         session.insert(tx)
     })
     .await?;
-    new.finish(ctx).await
-}
-
-/// Audits the failure; an unknown name only as a keyed hash, since people type passwords into that field (LOG-6).
-async fn refuse(ctx: &Ctx, name: String, admission: Admission, user: Option<UserId>) -> Result<()> {
-    use base64::Engine as _;
-    let subject = match user {
-        Some(user) => format!("user:{user}"),
-        None => {
-            let mac = ctx.app.keyring().mac("audited login name", name.as_bytes());
-            format!("name:{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&mac[..16]))
-        }
-    };
-    let context = ctx.clone();
-    ctx.write(move |tx| {
-        throttle::note_failure(tx, &context, &name, admission)?;
-        tx.audit(AuditEntry::refused("accounts.session.start", Some(&subject), INVALID_CREDENTIALS.code))
-    })
-    .await
+    Ok(Started { must_change, ..new.finish(ctx).await? })
 }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use kernel::error::NOT_FOUND;
 use kernel::{App, AuditEntry, Ctx, Error, Result};
 
+use crate::emails;
 use crate::emails::address::EmailAddress;
 use crate::one_time::{self, Purpose};
 use crate::passwords;
+use crate::passwords::resemblance::Known;
 use crate::problems::TOKEN_INVALID;
 use crate::roles::{self, OWNER};
 use crate::secrets::{Password, Token};
@@ -48,7 +50,8 @@ pub(crate) async fn create(ctx: &Ctx, token: String, email: EmailAddress, passwo
         return Err(NOT_FOUND.error());
     }
     ctx.read(move |c| one_time::look(c, &peeked, Purpose::Owner, now).map(|_| ())).await?;
-    passwords::service::check_new(ctx, &password, "/password")?;
+    let known = Known::of_site(ctx).and_email(&email);
+    passwords::service::check_new(ctx, &password, "/password", &known)?;
     let phc = passwords::service::hash(ctx, &password).await?;
     let user_id = ctx.new_id();
     let session = Arc::new(NewSession::new(ctx, user_id, kind, "owner_link"));
@@ -69,6 +72,7 @@ pub(crate) async fn create(ctx: &Ctx, token: String, email: EmailAddress, passwo
         };
         users::service::create(tx, &context, &new).map_err(taken_is_invalid)?;
         signups::store::void(tx, email.norm(), now)?;
+        emails::store::end_all_to(tx, email.norm(), now)?;
         passwords::store::set(tx, user_id, &phc, now)?;
         roles::service::assign(tx, user_id, roles::MEMBER)?;
         new_session.insert(tx)

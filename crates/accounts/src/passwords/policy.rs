@@ -3,6 +3,7 @@
 use kernel::error::INTERNAL;
 use kernel::{Error, FieldError, Result};
 
+use crate::hashing::MAX_BCRYPT_BYTES;
 use crate::secrets::Password;
 
 /// The smallest minimum that settings may choose.
@@ -18,15 +19,27 @@ pub const MAX_BYTES: usize = 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PasswordPolicy {
     min_code_points: usize,
+    max_bytes: usize,
 }
 
 impl PasswordPolicy {
     /// The rules with this minimum; refused below 8 and above 256.
     pub fn new(min_length: usize) -> Result<PasswordPolicy> {
         if (LOWEST_MINIMUM..=MAX_CODE_POINTS).contains(&min_length) {
-            return Ok(PasswordPolicy { min_code_points: min_length });
+            return Ok(PasswordPolicy { min_code_points: min_length, max_bytes: MAX_BYTES });
         }
         Err(refused(min_length))
+    }
+
+    /// The rules where new passwords become bcrypt hashes, which would ignore what is longer (PWD-7).
+    #[must_use]
+    pub fn for_bcrypt(self) -> PasswordPolicy {
+        PasswordPolicy { max_bytes: MAX_BCRYPT_BYTES, ..self }
+    }
+
+    /// The largest number of code points in a new password; bcrypt counts bytes, of which some take several.
+    pub fn max_length(self) -> usize {
+        self.max_bytes.min(MAX_CODE_POINTS)
     }
 
     /// The smallest number of code points in a new password.
@@ -37,6 +50,9 @@ impl PasswordPolicy {
     /// Whether a new password has an acceptable length; `pointer` is where the body holds it.
     pub fn check(self, password: &Password, pointer: &'static str) -> Result<(), FieldError> {
         check_not_too_long(password, pointer)?;
+        if password.composed().len() > self.max_bytes {
+            return Err(FieldError::body(pointer, "password_too_long", format!("At most {} bytes.", self.max_bytes)));
+        }
         if password.composed().chars().count() >= self.min_code_points {
             return Ok(());
         }
@@ -106,6 +122,17 @@ mod tests {
         assert!(PasswordPolicy::new(257).is_err());
         assert_eq!(PasswordPolicy::new(8).unwrap().min_length(), 8);
         assert_eq!(PasswordPolicy::new(15).unwrap().min_length(), 15);
+    }
+
+    #[test]
+    fn pwd7_for_bcrypt_71_bytes_are_the_most() {
+        let policy = PasswordPolicy::new(10).unwrap().for_bcrypt();
+        let code = |text: String| policy.check(&Password::new(text), "/password").err().map(|error| error.code.into_owned());
+        assert_eq!((code("x".repeat(71)), policy.max_length()), (None, 71));
+        for long in ["x".repeat(72), "é".repeat(36), "x".repeat(257)] {
+            assert_eq!(code(long).as_deref(), Some("password_too_long"));
+        }
+        assert_eq!(code("é".repeat(9)).as_deref(), Some("password_too_short"));
     }
 
     #[test]

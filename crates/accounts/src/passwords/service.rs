@@ -1,25 +1,21 @@
 //! The verbs of passwords: ask for a reset, reset, change, and prove who you are again.
 
-use std::time::Duration;
-
 use kernel::error::{NOT_FOUND, UNAUTHENTICATED};
 use kernel::{AuditEntry, Ctx, Error, FieldError, Id, Result, Session, Timestamp, Tx, UserId};
 use serde::Serialize;
 
 use crate::emails::address::EmailAddress;
 use crate::events::{PasswordChanged, PasswordResetRequested};
-use crate::hashing::Hasher;
-use crate::logins::throttle;
+use crate::hashing::{Hasher, Verdict};
+use crate::logins::throttle::{self, Guess};
 use crate::one_time::{self, Purpose};
 use crate::passwords::policy::{PasswordPolicy, check_not_too_long};
-use crate::passwords::store;
+use crate::passwords::resemblance::Known;
+use crate::passwords::{blocklist, store};
 use crate::secrets::{Password, Token};
 use crate::sessions::{self, SessionKind};
 use crate::settings::{PageSettings, SessionSettings};
 use crate::users::{self, UserStatus};
-
-/// The least time between two reset mails to one address (RST-9).
-const RESET_MAIL_GAP: Duration = Duration::from_secs(60);
 
 #[derive(Serialize)]
 struct ResetMail<'a> {
@@ -39,22 +35,24 @@ pub(crate) async fn request_reset(ctx: &Ctx, email: &EmailAddress) -> Result<()>
         let Some(user) = user else {
             return tx.audit(AuditEntry::refused("accounts.password.request_reset", None, "unknown"));
         };
-        if !throttle::may_mail(tx, &context, "password reset", &user.email, RESET_MAIL_GAP)? {
+        if !throttle::may_mail(tx, &context, "password reset", &user.email, throttle::MAIL_GAP)? {
             return tx.audit(AuditEntry::refused("accounts.password.request_reset", Some(&format!("user:{}", user.id)), "too_soon"));
         }
-        one_time::issue(tx, &context, &token, Purpose::Reset, Some(user.id), Some(&norm))?;
-        let link = reset_link(&context, &token);
-        let minutes = Purpose::Reset.life().as_secs() / 60;
-        tx.mail(
-            "accounts/reset_password",
-            &user.email,
-            &user.locale,
-            &ResetMail { display_name: &user.display_name, link: &link, minutes },
-        )?;
-        tx.record(&PasswordResetRequested { user_id: user.id.uuid() })?;
-        tx.audit(AuditEntry::ok("accounts.password.request_reset", &format!("user:{}", user.id)))
+        mail_reset(tx, &context, user.id, &token)
     })
     .await
+}
+
+/// Mails a person the link that sets a new password, within the caller's transaction.
+pub(crate) fn mail_reset(tx: &mut Tx<'_, '_>, ctx: &Ctx, user: UserId, token: &Token) -> Result<()> {
+    let user = users::store::find(tx, user)?.ok_or(&NOT_FOUND)?;
+    let norm = EmailAddress::parse(&user.email).map(|email| email.norm().to_owned()).ok();
+    one_time::issue(tx, ctx, token, Purpose::Reset, Some(user.id), norm.as_deref())?;
+    let (link, minutes) = (reset_link(ctx, token), Purpose::Reset.life().as_secs() / 60);
+    let data = ResetMail { display_name: &user.display_name, link: &link, minutes };
+    tx.mail("accounts/reset_password", &user.email, &user.locale, &data)?;
+    tx.record(&PasswordResetRequested { user_id: user.id.uuid() })?;
+    tx.audit(AuditEntry::ok("accounts.password.request_reset", &format!("user:{}", user.id)))
 }
 
 /// The token stands in the fragment, which no server log and no `Referer` ever sees (RST-5).
@@ -66,11 +64,15 @@ fn reset_link(ctx: &Ctx, token: &Token) -> String {
 
 /// Sets a new password by a mailed token: ends every login, logs nobody in (RST-7, RST-8).
 pub(crate) async fn confirm_reset(ctx: &Ctx, token: String, password: Password) -> Result<()> {
-    check_new(ctx, &password, "/password")?;
+    check_length(ctx, &password, "/password")?;
     let now = ctx.now();
     // Asked before the costly hash, so that a made-up token costs us nothing.
     let peeked = token.clone();
-    ctx.read(move |c| one_time::look(c, &peeked, Purpose::Reset, now).map(|_| ())).await?;
+    let person = ctx.read(move |c| {
+        let row = one_time::look(c, &peeked, Purpose::Reset, now)?;
+        Ok(users::store::find(c, row.user_id.ok_or(&NOT_FOUND)?)?.ok_or(&NOT_FOUND)?)
+    });
+    check_new(ctx, &password, "/password", &Known::of_site(ctx).and_user(&person.await?))?;
     let phc = hash(ctx, &password).await?;
     let context = ctx.clone();
     ctx.write(move |tx| {
@@ -79,9 +81,9 @@ pub(crate) async fn confirm_reset(ctx: &Ctx, token: String, password: Password) 
         replace(tx, &context, user, &phc)?;
         sessions::service::revoke_all(tx, &context, user, None)?;
         for name in users::store::login_names(tx, user)? {
-            throttle::clear(tx, &context, &name)?;
+            throttle::clear_name(tx, &context, &name)?;
         }
-        throttle::clear(tx, &context, &own_name(user))?;
+        throttle::clear_name(tx, &context, &own_name(user))?;
         tx.audit(AuditEntry::ok("accounts.password.reset", &format!("user:{user}")))
     })
     .await
@@ -92,11 +94,12 @@ pub(crate) async fn confirm_reset(ctx: &Ctx, token: String, password: Password) 
 /// A browser's session gets a new token, which is returned.
 pub(crate) async fn change(ctx: &Ctx, current: Password, new: Password) -> Result<Option<Token>> {
     ctx.require_recent(*ctx.settings::<SessionSettings>().fresh_auth)?;
-    check_new(ctx, &new, "/new_password")?;
-    verify_own(ctx, &current, "/current_password").await?;
-    let phc = hash(ctx, &new).await?;
     let identity = ctx.actor.identity()?;
     let (user, session, now) = (identity.user_id, identity.session_id, ctx.now());
+    let person = ctx.read(move |c| Ok(users::store::find(c, user)?.ok_or(&UNAUTHENTICATED)?)).await?;
+    check_new(ctx, &new, "/new_password", &Known::of_site(ctx).and_user(&person))?;
+    verify_own(ctx, &current, "/current_password").await?;
+    let phc = hash(ctx, &new).await?;
     let cookie = new_cookie(ctx);
     let hash = cookie.as_ref().map(Token::hash);
     let context = ctx.clone();
@@ -165,28 +168,47 @@ async fn verify_own(ctx: &Ctx, password: &Password, pointer: &'static str) -> Re
     check_not_too_long(password, pointer).map_err(|error| Error::invalid(vec![error]))?;
     let user = ctx.actor.user_id()?;
     let key = own_name(user);
-    let admission = throttle::admit(ctx, &key).await?;
+    let guess = Guess::at_own_password(ctx, &key);
+    let admission = throttle::admit(ctx, &guess).await?;
     let phc = ctx.read(move |c| Ok(store::find(c, user)?)).await?;
-    let hasher = ctx.state::<Hasher>();
-    let matches = match &phc {
-        Some(phc) => hasher.verify(ctx.request.client_address, password, phc).await?.matches,
-        None => {
-            hasher.verify_nobody(ctx.request.client_address, password).await?;
-            false
-        }
-    };
+    let matches = verify(ctx, password, phc.as_deref(), &key).await?.matches;
     let context = ctx.clone();
     if !matches {
-        ctx.write(move |tx| throttle::note_failure(tx, &context, &key, admission)).await?;
+        ctx.write(move |tx| throttle::note_failure(tx, &context, &guess, admission)).await?;
         let field = FieldError::body(pointer, "current_password_wrong", "This is not your present password.");
         return Err(Error::invalid(vec![field]));
     }
-    ctx.write(move |tx| throttle::clear(tx, &context, &key)).await
+    ctx.write(move |tx| throttle::clear(tx, &guess)).await
 }
 
-/// Refuses a new password that is too short or too long.
-pub(crate) fn check_new(ctx: &Ctx, password: &Password, pointer: &'static str) -> Result<()> {
+/// Refuses a new password that is too short or too long, that the account itself gives away, or that everybody tries first.
+pub(crate) fn check_new(ctx: &Ctx, password: &Password, pointer: &'static str, known: &Known) -> Result<()> {
+    check_length(ctx, password, pointer)?;
+    let refuse = |code, detail| Err(Error::invalid(vec![FieldError::body(pointer, code, detail)]));
+    if known.is_told_by(password.composed()) {
+        return refuse("password_resembles_account", "It is hardly more than the site's name, your address or your username.");
+    }
+    if blocklist::contains(password.composed()) {
+        return refuse("password_blocklisted", "Many people use this password, so it is among the first to be tried.");
+    }
+    Ok(())
+}
+
+fn check_length(ctx: &Ctx, password: &Password, pointer: &'static str) -> Result<()> {
     ctx.state::<PasswordPolicy>().check(password, pointer).map_err(|error| Error::invalid(vec![error]))
+}
+
+/// Compares a typed password with a stored hash; where there is none, the name typed with it decides what is worked instead (ENU-2).
+pub(crate) async fn verify(ctx: &Ctx, password: &Password, phc: Option<&str>, name: &str) -> Result<Verdict> {
+    let (hasher, from) = (ctx.state::<Hasher>(), ctx.request.client_address);
+    match phc {
+        Some(phc) => hasher.verify(from, password, phc).await,
+        None => {
+            let mac = ctx.app.keyring().mac("scheme of an unknown name", name.as_bytes());
+            let point = mac.iter().take(8).fold(0, |point, byte| (point << 8) | u64::from(*byte));
+            hasher.verify(from, password, &hasher.nobodys_hash(point)).await
+        }
+    }
 }
 
 /// Hashes a new password on the hashing threads.

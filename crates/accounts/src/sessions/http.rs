@@ -90,7 +90,7 @@ impl Describe for SessionMode {
         "token_type": "Bearer", "access_token": "eyJ0eXAiOiJhdCtqd3QifQ.e30.c2ln", "expires_in_seconds": 600,
         "refresh_token": "9Zc3vVb1Yw0K5tq8XoJmR2dLh7sPnUeGfA4iBkC6xTM"
     },
-    "challenge": null
+    "challenge": null, "must_change_password": false
 }))]
 pub(crate) struct LoginResult {
     /// The login; null while a challenge is open.
@@ -101,6 +101,8 @@ pub(crate) struct LoginResult {
     tokens: Option<TokensView>,
     /// What else is asked before the login counts; null when nothing is.
     challenge: Option<ChallengeView>,
+    /// Whether the password must be changed: until then the person's roles grant nothing.
+    must_change_password: bool,
 }
 
 /// A further proof that a login needs.
@@ -166,7 +168,8 @@ impl SessionView {
 /// The answer to a login: its body, and the cookie of a browser.
 pub(crate) struct LoginAnswer {
     status: StatusCode,
-    cookie: Option<HeaderValue>,
+    /// That of the session first, then that of the device.
+    cookies: Vec<HeaderValue>,
     body: LoginResult,
 }
 
@@ -174,15 +177,17 @@ impl LoginAnswer {
     /// 200, or 201 when an account was made. `remember` keeps the cookie beyond the browser's own session.
     pub(crate) fn new(ctx: &Ctx, status: StatusCode, started: Started, remember: bool) -> LoginAnswer {
         let max_age = remember.then(|| ctx.settings::<SessionSettings>().absolute.as_secs());
-        let cookie = started.cookie.as_ref().map(|token| session_cookie(ctx, token, max_age));
+        let session = started.cookie.as_ref().map(|token| session_cookie(ctx, token, max_age));
+        let device = started.device.as_ref().map(|device| device.cookie(ctx));
         let id = started.session.id;
         let body = LoginResult {
             session: Some(SessionView::of(started.session, Some(id))),
             user: Some(UserView::of(started.user, started.roles)),
             tokens: started.tokens.map(TokensView::from),
             challenge: None,
+            must_change_password: started.must_change,
         };
-        LoginAnswer { status, cookie, body }
+        LoginAnswer { status, cookies: session.into_iter().chain(device).collect(), body }
     }
 }
 
@@ -190,7 +195,7 @@ impl IntoResponse for LoginAnswer {
     fn into_response(self) -> Response {
         let mut response = Json(self.body).into_response();
         *response.status_mut() = self.status;
-        if let Some(cookie) = self.cookie {
+        for cookie in self.cookies {
             response.headers_mut().append(SET_COOKIE, cookie);
         }
         response

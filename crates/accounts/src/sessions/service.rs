@@ -8,9 +8,14 @@ use futures_util::future::BoxFuture;
 use kernel::error::{NOT_FOUND, UNAUTHENTICATED};
 use kernel::page::{CursorValue, KeyKind, Keyset, Page, PageRequest, SortKey};
 use kernel::ports::{Authenticator, Credential};
-use kernel::{Actor, App, AuditEntry, CredentialKind, Ctx, Error, Id, Identity, LogAndContinue, RequestInfo, Result, Session, Tx, UserId};
+use kernel::{
+    Actor, App, AuditEntry, CredentialKind, Ctx, Error, Id, Identity, LogAndContinue, Permissions, RequestInfo, Result, Session, Tx, UserId,
+};
 
+use crate::emails;
 use crate::events::{SessionRevoked, SessionStarted};
+use crate::logins::device::Device;
+use crate::passwords;
 use crate::roles;
 use crate::secrets::Token;
 use crate::sessions::{Cached, SessionCache, SessionKind, SessionRecord, store};
@@ -30,6 +35,8 @@ pub(crate) struct NewSession {
     pub(crate) record: SessionRecord,
     cookie: Option<Token>,
     refresh: Option<FirstRefresh>,
+    /// The browser that holds it, to be known again (LOG-2).
+    device: Option<Device>,
 }
 
 /// A login that was made, with what the client gets to hold.
@@ -39,6 +46,9 @@ pub(crate) struct Started {
     pub(crate) roles: Vec<String>,
     pub(crate) cookie: Option<Token>,
     pub(crate) tokens: Option<TokenPair>,
+    pub(crate) device: Option<Device>,
+    /// Whether the password must be changed before the roles count again (PWD-7).
+    pub(crate) must_change: bool,
 }
 
 impl NewSession {
@@ -62,7 +72,14 @@ impl NewSession {
         };
         let cookie = (kind == SessionKind::Browser).then(|| Token::generate(ctx.app.random()));
         let refresh = (kind == SessionKind::Token).then(|| FirstRefresh::new(ctx, id));
-        NewSession { record, cookie, refresh }
+        let device = (kind == SessionKind::Browser).then(|| Device::new(ctx, user_id));
+        NewSession { record, cookie, refresh, device }
+    }
+
+    /// The same login, by a browser that was known already.
+    #[must_use]
+    pub(crate) fn on(self, known: Option<Device>) -> NewSession {
+        NewSession { device: self.device.map(|new| known.unwrap_or(new)), ..self }
     }
 
     /// Stores the login in the caller's transaction.
@@ -77,7 +94,8 @@ impl NewSession {
         let (session_id, user_id) = (session.id.uuid(), session.user_id.uuid());
         tx.record(&SessionStarted { session_id, user_id, method: session.amr.clone() })?;
         let subject = format!("user:{}", session.user_id);
-        tx.audit(AuditEntry::ok("accounts.session.start", &subject).with_detail(serde_json::json!({ "method": session.amr })))
+        let detail = serde_json::json!({ "method": session.amr, "device": self.device.as_ref().map(Device::label) });
+        tx.audit(AuditEntry::ok("accounts.session.start", &subject).with_detail(detail))
     }
 
     /// What the client gets to hold, once the transaction has committed.
@@ -93,7 +111,15 @@ impl NewSession {
                 Some(TokenPair { access_token, expires_in_secs, refresh_token: first.token.clone() })
             }
         };
-        Ok(Started { session: self.record.clone(), user, roles, cookie: self.cookie.clone(), tokens })
+        Ok(Started {
+            session: self.record.clone(),
+            user,
+            roles,
+            cookie: self.cookie.clone(),
+            tokens,
+            device: self.device.clone(),
+            must_change: false,
+        })
     }
 }
 
@@ -176,8 +202,7 @@ fn actor_of(cached: &Cached, credential: CredentialKind) -> Actor {
 
 async fn load(app: &App, session: SessionRecord, generation: u64, cookie: Option<[u8; 32]>) -> Result<Arc<Cached>> {
     let user_id = session.user_id;
-    let (user, permissions) =
-        app.db().read(move |c| Ok::<_, Error>((users::store::find(c, user_id)?, roles::service::permissions_of(c, user_id)?))).await?;
+    let (user, permissions) = app.db().read(move |c| Ok::<_, Error>((users::store::find(c, user_id)?, effective(c, user_id)?))).await?;
     let user = user.filter(|user| user.status == UserStatus::Active).ok_or(&UNAUTHENTICATED)?;
     let identity = Identity { user_id, session_id: session.id, authenticated_at: session.auth_time, admin_until: None };
     let cached = Arc::new(Cached {
@@ -193,6 +218,11 @@ async fn load(app: &App, session: SessionRecord, generation: u64, cookie: Option
     });
     app.state::<SessionCache>().store(generation, session.id, cached.clone());
     Ok(cached)
+}
+
+/// What the person's roles grant; nothing while a change of the password is due (PWD-7).
+fn effective(c: &mut db::Conn, user: UserId) -> Result<Permissions> {
+    if passwords::store::must_change(c, user)? { Ok(Permissions::none()) } else { roles::service::permissions_of(c, user) }
 }
 
 /// Writes down that the session was seen, at most every few minutes.
@@ -248,6 +278,8 @@ pub(crate) async fn revoke_mine(ctx: &Ctx, except_current: bool) -> Result<u64> 
 /// Ends every session of a person except `kept`, within the caller's transaction.
 pub(crate) fn revoke_all(tx: &mut Tx<'_, '_>, ctx: &Ctx, user: UserId, kept: Option<Id<Session>>) -> Result<u64> {
     let count = store::revoke_all(tx, user, kept, ctx.now())?;
+    // Who ends all logins may fear a thief, who may have asked for another address (RST-10).
+    emails::store::end_all(tx, user, ctx.now())?;
     if count > 0 {
         tx.record(&SessionRevoked { session_id: None, user_id: user.uuid() })?;
         tx.audit(

@@ -33,8 +33,12 @@ pub(crate) struct NewSignup<'a> {
     pub(crate) code_mac: [u8; 32],
     pub(crate) password_phc: Option<&'a str>,
     pub(crate) locale: &'a str,
+    pub(crate) mailed_at: Timestamp,
     pub(crate) expires_at: Timestamp,
 }
+
+/// When a sign-up was mailed that came too soon after another one of the address (RST-9).
+pub(crate) const NEVER_MAILED: Timestamp = Timestamp::from_millis(0);
 
 pub(crate) fn insert(tx: &mut db::Tx<'_>, new: &NewSignup<'_>, now: Timestamp) -> Result<(), Error> {
     tx.execute(
@@ -51,7 +55,7 @@ pub(crate) fn insert(tx: &mut db::Tx<'_>, new: &NewSignup<'_>, now: Timestamp) -
             new.password_phc,
             new.locale,
             now,
-            now,
+            new.mailed_at,
             new.expires_at
         ],
     )?;
@@ -74,10 +78,12 @@ pub(crate) fn find_by_handle(c: &mut Conn, handle_hash: &[u8; 32]) -> Result<Opt
     )
 }
 
-/// The open sign-ups for an address, oldest first.
+/// The open sign-ups for an address in the order in which they make room: those that nobody can complete, then the oldest mail.
+///
+/// Otherwise whoever begins sign-ups in somebody's name, which cause no mail any more, would end hers, which did.
 pub(crate) fn open_ids(c: &mut Conn, email_norm: &str, now: Timestamp) -> Result<Vec<Id<Signup>>, Error> {
     let rows = c.all::<(Id<Signup>,)>(
-        "SELECT id FROM accounts_pending_signups WHERE email_norm = ? AND used_at IS NULL AND expires_at > ? ORDER BY created_at, id",
+        "SELECT id FROM accounts_pending_signups WHERE email_norm = ? AND used_at IS NULL AND expires_at > ? ORDER BY mailed_at, created_at, id",
         params![email_norm, now],
     )?;
     Ok(rows.into_iter().map(|(id,)| id).collect())

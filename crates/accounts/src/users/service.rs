@@ -1,14 +1,18 @@
 //! The verbs of users: read, change the profile, lock and unlock.
 
+use std::time::Duration;
+
 use kernel::error::NOT_FOUND;
 use kernel::http::IfMatch;
 use kernel::{AuditEntry, Ctx, Error, Result, Tx, UserId};
 
 use crate::emails::address::EmailAddress;
 use crate::events::{UserCreated, UserDisabled, UserEnabled, UserUpdated};
+use crate::logins::throttle;
 use crate::problems::{LAST_OWNER, USERNAME_TAKEN};
 use crate::roles;
 use crate::sessions;
+use crate::settings::Rate;
 use crate::users::names::{DisplayName, Username};
 use crate::users::store::{self, NewUser, ProfileChange};
 use crate::users::{UserRecord, UserStatus};
@@ -53,7 +57,10 @@ pub(crate) struct ProfilePatch {
 /// Changes the caller's profile if it still has the version they saw.
 pub(crate) async fn update_me(ctx: &Ctx, patch: ProfilePatch, if_match: IfMatch) -> Result<(UserRecord, Vec<String>)> {
     let (id, now) = (ctx.actor.user_id()?, ctx.now());
-    ctx.write(move |tx| {
+    if matches!(patch.username, Some(Some(_))) {
+        check_taken(ctx, &id.to_string()).await?;
+    }
+    let written = ctx.write(move |tx| {
         use db::OnViolation as _;
         store::lock(tx, id)?;
         let user = store::find(tx, id)?.ok_or(&NOT_FOUND)?;
@@ -74,8 +81,28 @@ pub(crate) async fn update_me(ctx: &Ctx, patch: ProfilePatch, if_match: IfMatch)
         tx.record(&UserUpdated { user_id: id.uuid() })?;
         tx.audit(AuditEntry::ok("accounts.user.update", &format!("user:{id}")))?;
         Ok((store::find(tx, id)?.ok_or(&NOT_FOUND)?, roles::store::names_of(tx, id)?))
-    })
-    .await
+    });
+    let written = written.await;
+    count_taken(ctx, &id.to_string(), written).await
+}
+
+/// How often somebody may hear that a username is taken (ENU-6).
+const TAKEN: Rate = Rate { count: 20, window: Duration::from_secs(3600) };
+const TAKEN_THROTTLE: &str = "taken usernames";
+
+/// Refuses to try another username for somebody who heard often enough that one is taken.
+pub(crate) async fn check_taken(ctx: &Ctx, subject: &str) -> Result<()> {
+    throttle::check_count(ctx, TAKEN_THROTTLE, subject, TAKEN).await
+}
+
+/// The same outcome; that a username is taken is counted for whoever hears it.
+pub(crate) async fn count_taken<T>(ctx: &Ctx, subject: &str, outcome: Result<T>) -> Result<T> {
+    if outcome.as_ref().is_err_and(|error| error.is(&USERNAME_TAKEN)) {
+        // Without the idempotency key of the request: nothing was done that a repetition must not do.
+        let ctx = Ctx::new(ctx.app.clone(), ctx.actor.clone(), ctx.request.clone());
+        throttle::note_count(&ctx, TAKEN_THROTTLE, subject, TAKEN).await?;
+    }
+    outcome
 }
 
 /// Locks an account: every login of it ends, and none begins (SES-4). The last owner stays (ADM-3).

@@ -77,6 +77,21 @@ pub(crate) fn insert_email(
     Ok(())
 }
 
+/// Replaces a person's address by another one that they proved.
+pub(crate) fn set_email(tx: &mut db::Tx<'_>, user: UserId, email: &EmailAddress, now: Timestamp) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE accounts_user_emails SET email = ?, email_norm = ?, verified_at = ?, verified_by = 'mail' WHERE user_id = ? AND is_primary = 1",
+        params![email.stored(), email.norm(), now, user],
+    )?;
+    Ok(())
+}
+
+/// Notes that something which the profile shows has changed.
+pub(crate) fn note_change(tx: &mut db::Tx<'_>, id: UserId, now: Timestamp) -> Result<(), Error> {
+    tx.execute("UPDATE accounts_users SET updated_at = ?, version = version + 1 WHERE id = ?", params![now, id])?;
+    Ok(())
+}
+
 pub(crate) fn find(c: &mut Conn, id: UserId) -> Result<Option<UserRecord>, Error> {
     let row = c.opt::<UserRow>(
         "SELECT u.id, u.status, e.email, u.username, u.display_name, u.locale, u.sec_epoch, u.created_at, u.updated_at, u.last_login_at, u.version \

@@ -18,9 +18,18 @@ async fn what_is_no_json_is_refused_at_every_door() {
         b"{\"email\":\"a\\u0000b\"}",
         deep.as_bytes(),
     ];
-    for path in
-        ["signup", "signup/resend", "signup/complete", "login", "token/refresh", "password/reset", "password/reset/confirm", "owner"]
-    {
+    for path in [
+        "signup",
+        "signup/resend",
+        "signup/complete",
+        "login",
+        "token/refresh",
+        "password/reset",
+        "password/reset/confirm",
+        "owner",
+        "email/confirm",
+        "email/undo",
+    ] {
         for body in cases {
             let post = app.post(&format!("/api/v1/auth/{path}")).header("X-CSRF", "1").body("application/json", body);
             post.await.expect(400).problem("malformed_json");
@@ -77,6 +86,22 @@ async fn the_auth_limit_counts_logins_sign_ups_and_resets_together_but_not_refre
     app.advance(10 * SECOND);
     ask_reset(&app, BOB).await.expect(202);
     app.run_jobs().await;
+}
+
+#[tokio::test]
+async fn limits_weaker_than_the_design_do_not_start() {
+    for (key, value, rule) in [
+        ("accounts.limits.address_failures", "301/10m", "LOG-3"),
+        ("accounts.limits.address_failures", "300/9m", "LOG-3"),
+        ("accounts.limits.mail_per_address", "7/h", "RST-9"),
+        ("accounts.limits.mail_per_address", "1/m", "RST-9"),
+    ] {
+        let builder = testkit::TestApp::builder().module(accounts::Accounts::new()).setting(key, value);
+        let start = std::panic::AssertUnwindSafe(async { drop(builder.start().await) });
+        let Err(panic) = futures_util::FutureExt::catch_unwind(start).await else { panic!("{key} = {value} starts") };
+        let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+        assert!(text.contains(key) && text.contains(rule), "{key}: {text}");
+    }
 }
 
 #[tokio::test]

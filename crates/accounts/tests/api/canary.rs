@@ -158,6 +158,7 @@ async fn pwd12_a_secret_typed_into_any_field_is_repeated_nowhere() {
         for request in [app.get("/api/v1/me").bearer(canary), app.get("/api/v1/me").header("Cookie", &format!("sid={canary}"))] {
             must_be_silent(request).await;
         }
+        must_be_silent(log_in_browser(&app, BOB, PASSWORD).header("Cookie", &format!("device={canary}"))).await;
         must_be_silent(app.get(&format!("/api/v1/me?password={}", canary.replace(' ', "+")))).await;
     }
     app.run_jobs().await;

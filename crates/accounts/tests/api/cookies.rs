@@ -104,7 +104,7 @@ async fn ses1_the_old_cookie_is_dead_after_reauthentication_and_password_change(
     first.asks(app.get("/api/v1/me")).await.expect(200);
     let again = first.asks(app.post("/api/v1/auth/reauthenticate")).json(&json!({ "password": PASSWORD })).await.expect(200);
     first.asks(app.get("/api/v1/me")).await.expect(401).problem("unauthenticated");
-    let second = Browser { cookie: cookie_in(&again), session_id: first.session_id.clone() };
+    let second = Browser { cookie: cookie_in(&again), ..first.clone() };
     second.asks(app.get("/api/v1/me")).await.expect(200);
     // Also once the session is remembered under its new cookie.
     first.asks(app.get("/api/v1/me")).await.expect(401).problem("unauthenticated");

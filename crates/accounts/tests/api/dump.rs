@@ -8,7 +8,7 @@ use db::Value;
 use kernel::http::Access;
 use reqwest::Method;
 use serde_json::json;
-use testkit::{Mail, PASSWORD, Request, TestApp};
+use testkit::{Mail, PASSWORD, Request, TestApp, token_in};
 
 use crate::doors;
 use crate::support::*;
@@ -34,6 +34,14 @@ async fn loot() -> Loot {
     log_in(&app, "a password typed as a name", WRONG).await.expect(401);
     let (first, bob) = (pending(&app, json!({ "email": BOB, "password": OTHER })).await, pending_of(&app, BOB).await);
     let (reset, owner) = (reset_token(&app, ADA).await, owner_token(&app).await);
+    let carl = client(&app, "carl@example.com").await;
+    let change = app.post("/api/v1/me/email-changes").bearer(&carl.access).json(&json!({ "email": "carl@example.org" }));
+    change.await.expect(202);
+    let (at_new, at_old) = (token_in(&app.last_mail_to("carl@example.org").await), token_in(&app.last_mail_to("carl@example.com").await));
+    for token in [&at_new, &at_old] {
+        app.post("/api/v1/auth/email/confirm").json(&json!({ "token": token })).await.expect(204);
+    }
+    let undo = token_in(&app.last_mail_to("carl@example.com").await);
     app.advance(MINUTE);
     let mails = app.mails().await;
     app.post("/api/v1/auth/signup/resend").json(&json!({ "signup_token": first.handle })).await.expect(202);
@@ -42,6 +50,7 @@ async fn loot() -> Loot {
     let cookies = [browser.cookie, cookie_in(&renewed)].map(|cookie| cookie.trim_start_matches("sid=").to_owned());
     let mut secrets: Vec<String> = [PASSWORD, OTHER, WRONG, "a password typed as a name", "keep-this-answer"].map(str::to_owned).to_vec();
     secrets.extend(cookies);
+    secrets.extend([at_new, at_old, undo, carl.access, carl.refresh, browser.device.trim_start_matches("device=").to_owned()]);
     secrets.extend([ada.access, ada.refresh, next.text("/access_token"), next.text("/refresh_token"), reset, owner]);
     for waiting in [first, bob] {
         secrets.extend([waiting.handle, waiting.token, format!("{}-{}", &waiting.code[..4], &waiting.code[4..]), waiting.code]);
@@ -117,6 +126,8 @@ fn as_bodies(app: &TestApp, text: &str) -> Vec<Request> {
         complete(app, &json!({ "token": text, "signup_token": text })),
         complete(app, &json!({ "token": text, "password": PASSWORD })),
         complete(app, &json!({ "code": text, "signup_token": text })),
+        app.post("/api/v1/auth/email/confirm").json(&json!({ "token": text })),
+        app.post("/api/v1/auth/email/undo").json(&json!({ "token": text })),
         log_in(app, ADA, text),
         log_in(app, text, text),
     ]

@@ -52,6 +52,27 @@ async fn hsh2_every_door_that_hashes_can_be_busy() {
 }
 
 #[tokio::test]
+async fn hsh4_a_flood_from_one_address_does_not_hold_up_another() {
+    let builder = TestApp::builder().module(Accounts::new()).setting("http.trusted_proxies", "loopback");
+    let app = builder.setting("accounts.passwords.hash_threads", "1").start().await;
+    app.member(ADA).await;
+    let done = std::sync::Mutex::new(Vec::new());
+    let flood = (0..30).map(|number| (format!("nobody-{number}"), WRONG, "203.0.113.1"));
+    let requests = flood.chain([(ADA.to_owned(), PASSWORD, "203.0.113.2")]).map(|(name, password, address)| {
+        let (request, done) = (log_in(&app, &name, password).header("X-Forwarded-For", address), &done);
+        async move {
+            let answer = request.await;
+            done.lock().unwrap().push((address, answer.status.as_u16()));
+        }
+    });
+    futures_util::future::join_all(requests).await;
+    let done = done.into_inner().unwrap();
+    let place = done.iter().position(|(address, _)| *address == "203.0.113.2").unwrap();
+    assert_eq!(done[place].1, 200);
+    assert!(place < 15, "{place} of {} before it", done.len());
+}
+
+#[tokio::test]
 async fn hsh5_who_hangs_up_leaves_the_line() {
     let app = narrow().await;
     app.member(ADA).await;

@@ -61,6 +61,39 @@ async fn r54_a_username_belongs_to_one_person_in_any_spelling() {
 }
 
 #[tokio::test]
+async fn enu6_that_a_username_is_taken_is_told_twenty_times_an_hour() {
+    let app = app().await;
+    let (ada, bob) = (client(&app, ADA).await, client(&app, BOB).await);
+    let rename = |client: &Client, name: &str| app.patch("/api/v1/me").bearer(&client.access).json(&json!({ "username": name }));
+    rename(&ada, "countess").await.expect(200);
+    for _ in 0..20 {
+        rename(&bob, "countess").await.expect(409).problem("username_taken");
+    }
+    let refused = rename(&bob, "a-free-name").await.expect(429).problem("rate_limited");
+    assert_eq!(refused.header("retry-after"), "3600");
+    app.patch("/api/v1/me").bearer(&bob.access).json(&json!({ "display_name": "Bob" })).await.expect(200);
+    rename(&ada, "lovelace").await.expect(200);
+    app.advance(HOUR);
+    let bob = another_client(&app, BOB).await;
+    rename(&bob, "a-free-name").await.expect(200);
+}
+
+#[tokio::test]
+async fn enu6_a_sign_up_hears_it_no_more_often() {
+    let app = app().await;
+    let ada = client(&app, ADA).await;
+    app.patch("/api/v1/me").bearer(&ada.access).json(&json!({ "username": "countess" })).await.expect(200);
+    let waiting = pending_of(&app, BOB).await;
+    let body = |name: &str| json!({ "token": waiting.token, "signup_token": waiting.handle, "username": name });
+    for _ in 0..20 {
+        complete(&app, &body("countess")).await.expect(409).problem("username_taken");
+    }
+    complete(&app, &body("a-free-name")).await.expect(429).problem("rate_limited");
+    app.advance(HOUR);
+    complete(&app, &body("a-free-name")).await.expect(201);
+}
+
+#[tokio::test]
 async fn a_name_that_speaks_for_the_site_or_steers_text_is_refused() {
     let app = app().await;
     let ada = app.member(ADA).await;

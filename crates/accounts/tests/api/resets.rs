@@ -241,6 +241,81 @@ async fn rst9_one_mail_a_minute_goes_to_an_address_and_the_caller_cannot_tell() 
 }
 
 #[tokio::test]
+async fn rst9_three_mails_an_hour_go_to_an_address_and_a_living_link_is_always_among_them() {
+    let app = app_with(&[("accounts.limits.mail_per_address", "3/h")]).await;
+    app.member(ADA).await;
+    let mailed = async || mails_of(&app, "accounts/reset_password", ADA).await.len();
+    for minute in 0..10 {
+        ask_reset(&app, ADA).await.expect(202);
+        assert_eq!(mailed().await, (minute + 1).min(3));
+        app.advance(MINUTE);
+    }
+    // From then on one in twenty minutes, whoever asks however often.
+    for minute in 10..60 {
+        ask_reset(&app, ADA).await.expect(202);
+        assert_eq!(mailed().await, 3 + minute / 20, "minute {minute}");
+        app.advance(MINUTE);
+    }
+    let newest = token_in(&app.last_mail_to(ADA).await);
+    reset(&app, &newest, OTHER).await.expect(204);
+    app.run_jobs().await;
+}
+
+#[tokio::test]
+async fn rst9_sign_up_mails_to_one_address_are_bounded_and_the_caller_cannot_tell() {
+    let app = app_with(&[("accounts.limits.mail_per_address", "3/h")]).await;
+    app.member(BOB).await;
+    let begin = |email: &str| app.post("/api/v1/auth/signup").header("X-CSRF", "1").json(&json!({ "email": email }));
+    for minute in 0..6 {
+        for email in [ADA, BOB] {
+            let first = begin(email).await.expect(202);
+            let second = begin(email).await.expect(202);
+            assert_eq!(members(&first.body), members(&second.body));
+        }
+        assert_eq!(mails_of(&app, "accounts/confirm_signup", ADA).await.len(), (minute + 1).min(3));
+        app.advance(MINUTE);
+    }
+    let handle = begin(ADA).await.expect(202).text("/signup_token");
+    app.advance(20 * MINUTE);
+    app.post("/api/v1/auth/signup/resend").json(&json!({ "signup_token": handle })).await.expect(202);
+    let mail = app.last_mail_to(ADA).await;
+    complete(&app, &json!({ "token": token_in(&mail), "signup_token": handle })).await.expect(201);
+}
+
+#[tokio::test]
+async fn rst9_sign_ups_that_were_not_mailed_push_out_none_that_was() {
+    let app = app().await;
+    let waiting = pending_of(&app, ADA).await;
+    for _ in 0..20 {
+        app.post("/api/v1/auth/signup").header("X-CSRF", "1").json(&json!({ "email": ADA })).await.expect(202);
+    }
+    complete(&app, &json!({ "token": waiting.token, "signup_token": waiting.handle })).await.expect(201);
+}
+
+#[tokio::test]
+async fn rst9_the_instance_has_a_budget_of_mails_that_strangers_cause() {
+    let app = app_with(&[("accounts.limits.mail_budget", "5/h")]).await;
+    for number in 0..9 {
+        let body = json!({ "email": format!("person-{number}@example.com") });
+        app.post("/api/v1/auth/signup").header("X-CSRF", "1").json(&body).await.expect(202);
+    }
+    assert_eq!(app.mails().await.len(), 5);
+    app.advance(12 * MINUTE);
+    app.post("/api/v1/auth/signup").header("X-CSRF", "1").json(&json!({ "email": ADA })).await.expect(202);
+    app.post("/api/v1/auth/signup").header("X-CSRF", "1").json(&json!({ "email": BOB })).await.expect(202);
+    assert_eq!(app.mails().await.len(), 6);
+}
+
+#[tokio::test]
+async fn rst9_of_fifty_requests_at_once_one_is_mailed() {
+    let app = app_with(&[("accounts.limits.mail_per_address", "3/h")]).await;
+    app.member(ADA).await;
+    let answers = at_once((0..50).map(|_| ask_reset(&app, ADA))).await;
+    assert_eq!(count(&answers, 202), 50);
+    assert_eq!(mails_of(&app, "accounts/reset_password", ADA).await.len(), 1);
+}
+
+#[tokio::test]
 async fn rst9_asking_for_resets_locks_nobody_out() {
     let app = app().await;
     let ada = client(&app, ADA).await;

@@ -8,6 +8,8 @@ use crate::app;
 /// secret, comments for their edit token, and everything for what is published.
 const OPEN: &[&str] = &[
     "GET /api/openapi.json",
+    "POST /api/v1/auth/email/confirm",
+    "POST /api/v1/auth/email/undo",
     "POST /api/v1/auth/login",
     "GET /api/v1/auth/methods",
     "POST /api/v1/auth/owner",
