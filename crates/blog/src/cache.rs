@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderValue;
+use jiff::fmt::rfc2822::DateTimePrinter;
 use kernel::{App, Id, Parts, Result, StoredEvent, Timestamp};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -114,7 +115,8 @@ fn hash(body: &[u8]) -> String {
 
 /// An instant as HTTP headers write it.
 pub(crate) fn http_date(at: Timestamp) -> Option<HeaderValue> {
-    let text = jiff::Timestamp::from_millisecond(at.as_millis()).ok()?.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    let at = jiff::Timestamp::from_millisecond(at.as_millis()).ok()?;
+    let text = DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok()?;
     HeaderValue::try_from(text).ok()
 }
 
@@ -159,6 +161,11 @@ impl PublicCache {
             lists: AtomicU64::new(0),
             everything: AtomicU64::new(0),
         }
+    }
+
+    /// Whether answers are kept at all.
+    pub(crate) fn is_on(&self) -> bool {
+        self.entries.is_some()
     }
 
     /// The answer from memory, or the one that `load` makes; none when there is nothing to be kept.

@@ -52,19 +52,27 @@ struct Envelope<'p> {
 
 /// A page of posts as its caller sees them; from memory for everybody.
 pub(crate) async fn list(ctx: &Ctx, filter: PostFilter) -> Result<Arc<Entry>> {
-    if !ctx.actor.is_anonymous() {
-        return page_entry(ctx, &filter).await.map(Arc::new);
+    let cache = ctx.state::<PublicCache>();
+    if !ctx.actor.is_anonymous() || !cache.is_on() {
+        return page_entry(ctx, &filter, Kept::No).await.map(Arc::new);
     }
     let key = Key::List(format!("posts?{}&cursor={}", filter.text, filter.cursor.as_deref().unwrap_or("")));
-    let entry = ctx.state::<PublicCache>().get_or_load(ctx.now(), key, || async { page_entry(ctx, &filter).await.map(Some) }).await?;
+    let entry = cache.get_or_load(ctx.now(), key, || async { page_entry(ctx, &filter, Kept::Yes).await.map(Some) }).await?;
     entry.ok_or_else(|| Error::internal("a list is always there"))
+}
+
+/// Whether an answer is kept; then it is asked for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    Yes,
+    No,
 }
 
 /// Room for what a list says of a post, in bytes.
 const ROOM_A_POST: usize = 1_536;
 
-async fn page_entry(ctx: &Ctx, filter: &PostFilter) -> Result<Entry> {
-    let (page, until) = page(ctx, filter).await?;
+async fn page_entry(ctx: &Ctx, filter: &PostFilter, kept: Kept) -> Result<Entry> {
+    let (page, until) = page(ctx, filter, kept).await?;
     let now = ctx.now();
     let Page { items, next_cursor, .. } = page.map(|line| PostSummary::of(&ctx.app, line, now));
     let mut body = Vec::with_capacity((items.len() + 1) * ROOM_A_POST);
@@ -77,8 +85,8 @@ async fn page_entry(ctx: &Ctx, filter: &PostFilter) -> Result<Entry> {
     Ok(Entry::list(body, link, until))
 }
 
-/// The lines of a page, and when the list changes by itself.
-async fn page(ctx: &Ctx, filter: &PostFilter) -> Result<(Page<PostLine>, Option<kernel::Timestamp>)> {
+/// The lines of a page, and when the list changes by itself, if it is to be kept.
+async fn page(ctx: &Ctx, filter: &PostFilter, kept: Kept) -> Result<(Page<PostLine>, Option<kernel::Timestamp>)> {
     let (caller, now) = (Caller::of(ctx), ctx.now());
     let seen_by = seen_by(&caller, filter.status);
     let request = PageRequest::new(filter.limit, filter.cursor.clone());
@@ -88,7 +96,8 @@ async fn page(ctx: &Ctx, filter: &PostFilter) -> Result<(Page<PostLine>, Option<
     let read = move |c: &mut Conn| {
         let Some(narrowed) = narrowed(c, &filter, seen_by)? else { return Ok((Vec::new(), None)) };
         let records = store::list(c, &narrowed, &reader, now)?;
-        Ok((with_names(c, records)?, transitions::store::next(c, now)?))
+        let until = if kept == Kept::Yes { transitions::store::next(c, now)? } else { None };
+        Ok((with_names(c, records)?, until))
     };
     // Looking for words may walk far; everything else is answered by an index.
     let (lines, until) = if is_search { ctx.read_long(read).await? } else { ctx.read(read).await? };
