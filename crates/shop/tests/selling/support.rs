@@ -135,7 +135,7 @@ impl TestShop {
     /// What stands on an account for an order.
     pub(crate) async fn booked(&self, order: &Ordered, account: &str) -> i64 {
         let ledger = self.get("/api/v1/shop/ledger-entries").query("order_id", &order.id).by(&staff()).await.expect(200);
-        let rows = ledger["items"].as_array().unwrap().iter().filter(|row| row["account"] == account);
+        let rows = ledger["items"].as_array().into_iter().flatten().filter(|row| row["account"] == account);
         rows.filter_map(|row| row["amount"]["amount"].as_i64()).sum()
     }
 
