@@ -121,7 +121,7 @@ fn sorted_out(file: &[u8], domain: &Domain) -> Result<Sorted, NotATable> {
     let (mut seen, mut sorted) = (HashSet::new(), Sorted { rows: Vec::new(), twice: Vec::new() });
     csv::each_row(file, |line, row| {
         if sorted.rows.len() + sorted.twice.len() >= MAX_ROWS {
-            return Err(NotATable(format!("At most {MAX_ROWS} rows at once.")));
+            return Err(NotATable(format!("At most {MAX_ROWS} rows at once; split the file.")));
         }
         if row.slug().is_some_and(|slug| !seen.insert(domain.key(slug))) {
             let (code, pointer) = (Some(SLUG_TAKEN.code.to_owned()), Some("/slug".to_owned()));
