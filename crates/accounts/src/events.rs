@@ -112,6 +112,40 @@ event! {
 }
 
 event! {
+    /// A role was taken from a person.
+    pub struct RoleUnassigned as "accounts.role.unassigned" {
+        /// The person.
+        pub user_id: Uuid,
+        /// The role's name.
+        pub role: String,
+    }
+}
+
+event! {
+    /// A role was made.
+    pub struct RoleCreated as "accounts.role.created" {
+        /// The role.
+        pub role_id: Uuid,
+    }
+}
+
+event! {
+    /// A role has another name, allows something else, or lost holders.
+    pub struct RoleUpdated as "accounts.role.updated" {
+        /// The role.
+        pub role_id: Uuid,
+    }
+}
+
+event! {
+    /// A role is gone.
+    pub struct RoleDeleted as "accounts.role.deleted" {
+        /// The role.
+        pub role_id: Uuid,
+    }
+}
+
+event! {
     /// The key that signs access tokens was replaced.
     pub struct SigningKeyRotated as "accounts.signing_key.rotated" {
         /// The name of the new key.

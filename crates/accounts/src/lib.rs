@@ -17,6 +17,7 @@ mod logins;
 mod one_time;
 mod owners;
 pub mod passwords;
+mod permissions;
 pub mod problems;
 mod roles;
 pub mod secrets;
@@ -46,7 +47,10 @@ pub static ROTATE_KEYS: Permission =
 /// What administrators do not get by themselves (accounts.md §7).
 pub(crate) static OWNER_ONLY: &[&Permission] = &[&ROTATE_KEYS];
 
-const MIGRATIONS: &[db::Migration] = db::migrations![(1, "accounts", include_str!("../migrations/0001_accounts.sql"))];
+const MIGRATIONS: &[db::Migration] = db::migrations![
+    (1, "accounts", include_str!("../migrations/0001_accounts.sql")),
+    (2, "people", include_str!("../migrations/0002_people.sql")),
+];
 
 /// The module.
 #[derive(Debug, Default)]
@@ -83,6 +87,7 @@ impl Module for Accounts {
             .migrations(MIGRATIONS)
             .problems(problems::PROBLEMS)
             .permissions(&[&ROTATE_KEYS])
+            .permissions(permissions::ALL)
             .state(move |setup| Hasher::start(&hasher_settings(setup.settings::<PasswordSettings>(), is_cheap)))
             .state(|setup| PasswordPolicy::new(setup.settings::<PasswordSettings>().min_length as usize))
             .state(|_| Ok(SessionCache::default()))
@@ -103,7 +108,9 @@ impl Module for Accounts {
             .routes(tokens::http::operations())
             .routes(passwords::http::operations())
             .routes(sessions::http::operations())
-            .routes(users::http::operations());
+            .routes(users::http::operations())
+            .routes(users::administration_http::operations())
+            .routes(roles::http::operations());
         register_events(parts);
         register_templates(parts);
         register_watchers(parts);
@@ -148,6 +155,10 @@ fn register_events(parts: &mut Parts<'_>) {
         .emits::<events::PasswordResetRequested>()
         .emits::<events::RefreshTokenReplayed>()
         .emits::<events::RoleAssigned>()
+        .emits::<events::RoleUnassigned>()
+        .emits::<events::RoleCreated>()
+        .emits::<events::RoleUpdated>()
+        .emits::<events::RoleDeleted>()
         .emits::<events::SigningKeyRotated>();
 }
 
@@ -181,6 +192,9 @@ fn register_watchers(parts: &mut Parts<'_>) {
         .watch("accounts.session.renewed", forget_session)
         .watch("accounts.user.disabled", forget_user)
         .watch("accounts.role.assigned", forget_user)
+        .watch("accounts.role.unassigned", forget_user)
+        .watch("accounts.role.updated", |app, _| app.state::<SessionCache>().forget_all())
+        .watch("accounts.role.deleted", |app, _| app.state::<SessionCache>().forget_all())
         .watch("accounts.password.changed", forget_user)
         .watch("accounts.signing_key.rotated", |app, _| {
             app.state::<SigningKeys>().mark_stale();

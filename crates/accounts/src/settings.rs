@@ -55,6 +55,10 @@ kernel::settings! {
         pub idle: Span = Span::days(7),
         /// How long a session lasts at most; at most 90 days.
         pub absolute: Span = Span::days(30),
+        /// How long an unused admin grant lasts; at most 1 hour.
+        pub admin_idle: Span = Span::minutes(30),
+        /// How long an admin grant lasts at most; at most 24 hours.
+        pub admin_absolute: Span = Span::hours(12),
         /// How recent a login must be for password, address and factor changes; at most 1 hour.
         pub fresh_auth: Span = Span::minutes(10),
     }
@@ -99,6 +103,8 @@ pub(crate) fn check(app: &App) -> Result<()> {
     let rules = [
         (hours(&sessions.idle) <= 30 * 24, "accounts.sessions.idle", "30d", "SES-3"),
         (hours(&sessions.absolute) <= 90 * 24, "accounts.sessions.absolute", "90d", "SES-3"),
+        (sessions.admin_idle.as_secs() <= 3600, "accounts.sessions.admin_idle", "1h", "SES-3"),
+        (sessions.admin_absolute.as_secs() <= 24 * 3600, "accounts.sessions.admin_absolute", "24h", "SES-3"),
         (sessions.fresh_auth.as_secs() <= 3600, "accounts.sessions.fresh_auth", "1h", "SES-10"),
         (tokens.access_ttl.as_secs() <= 3600, "accounts.tokens.access_ttl", "1h", "TOK-5"),
         (hours(&tokens.refresh_idle) <= 90 * 24, "accounts.tokens.refresh_idle", "90d", "TOK-8"),

@@ -120,7 +120,7 @@ pub struct Identity {
     pub session_id: Id<Session>,
     /// When the person last proved who they are.
     pub authenticated_at: Timestamp,
-    /// Until when an admin grant on the session lasts, if there is one (SES-3).
+    /// Until when the admin grant on the session lasts unless it is used, if there is one (SES-3).
     pub admin_until: Option<Timestamp>,
 }
 
@@ -201,6 +201,15 @@ impl Actor {
         Err(Error::from(&REAUTHENTICATION_REQUIRED).with_member("methods", serde_json::json!(["password"])))
     }
 
+    /// Fails with `reauthentication_required` unless the login has an admin grant that lasts (SES-3); the system needs none.
+    pub fn require_admin_grant(&self, now: Timestamp) -> Result<()> {
+        let Some(identity) = self.identity.as_deref() else { return Ok(()) };
+        if identity.admin_until.is_some_and(|until| now < until) {
+            return Ok(());
+        }
+        Err(Error::from(&REAUTHENTICATION_REQUIRED).with_member("methods", serde_json::json!(["password"])))
+    }
+
     /// A short name for logs, audit rows and cursors: `user:…`, `system` or `anonymous`.
     pub fn label(&self) -> String {
         match (&self.identity, self.credential) {
@@ -225,6 +234,25 @@ mod tests {
     #[test]
     fn the_system_may_do_everything() {
         assert!(Actor::system().require(&EDIT).is_ok());
+    }
+
+    #[test]
+    fn ses3_an_admin_grant_ends_at_its_moment_and_the_system_needs_none() {
+        let now = Timestamp::from_millis(1_000_000);
+        let person = |admin_until| {
+            let identity = Identity {
+                user_id: Id::from_uuid(uuid::Uuid::nil()),
+                session_id: Id::from_uuid(uuid::Uuid::nil()),
+                authenticated_at: now,
+                admin_until,
+            };
+            Actor::user(Arc::new(identity), Permissions::everything(), CredentialKind::Cookie)
+        };
+        assert!(person(Some(Timestamp::from_millis(1_000_001))).require_admin_grant(now).is_ok());
+        for lapsed in [Some(now), None] {
+            assert!(person(lapsed).require_admin_grant(now).unwrap_err().is(&REAUTHENTICATION_REQUIRED));
+        }
+        assert!(Actor::system().require_admin_grant(now).is_ok());
     }
 
     #[test]

@@ -54,8 +54,8 @@ struct Login {
 }
 
 async fn log_in(ctx: Ctx, mode: SessionMode, Body(login): Body<Login>) -> Result<LoggedIn> {
-    let started = service::log_in(&ctx, &login.identifier, &login.password, mode.0).await?;
-    Ok(LoggedIn(LoginAnswer::new(&ctx, StatusCode::OK, started, login.remember)))
+    let started = service::log_in(&ctx, &login.identifier, &login.password, mode.0, login.remember).await?;
+    Ok(LoggedIn(LoginAnswer::new(&ctx, StatusCode::OK, started)))
 }
 
 /// How people can log in and sign up.

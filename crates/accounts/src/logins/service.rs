@@ -22,7 +22,9 @@ impl Found {
 }
 
 /// Checks name and password and starts a session; every failure is the same `invalid_credentials` (ENU-1).
-pub(crate) async fn log_in(ctx: &Ctx, identifier: &str, password: &Password, kind: SessionKind) -> Result<Started> {
+///
+/// The cookie of a session that is remembered outlives the browser's own session.
+pub(crate) async fn log_in(ctx: &Ctx, identifier: &str, password: &Password, kind: SessionKind, is_remembered: bool) -> Result<Started> {
     check_not_too_long(password, "/password").map_err(|error| Error::invalid(vec![error]))?;
     let name = normalised(identifier);
     let admission = throttle::admit(ctx, &name).await?;
@@ -37,7 +39,8 @@ pub(crate) async fn log_in(ctx: &Ctx, identifier: &str, password: &Password, kin
     match found {
         Some(found) if verdict.matches && found.is_active() => {
             let rehashed = if verdict.needs_rehash { Some(passwords::service::hash(ctx, password).await?) } else { None };
-            admit(ctx, name, found, rehashed, kind).await
+            let session = NewSession::new(ctx, found.user_id, kind, "password").remembered(is_remembered);
+            admit(ctx, name, found, rehashed, session).await
         }
         found => {
             refuse(ctx, name, admission, found.map(|found| found.user_id)).await?;
@@ -64,8 +67,8 @@ async fn find(ctx: &Ctx, identifier: &str) -> Result<Option<Found>> {
     .await
 }
 
-async fn admit(ctx: &Ctx, name: String, found: Found, rehashed: Option<String>, kind: SessionKind) -> Result<Started> {
-    let new = std::sync::Arc::new(NewSession::new(ctx, found.user_id, kind, "password"));
+async fn admit(ctx: &Ctx, name: String, found: Found, rehashed: Option<String>, new: NewSession) -> Result<Started> {
+    let new = std::sync::Arc::new(new);
     let (context, session) = (ctx.clone(), new.clone());
     ctx.write(move |tx| {
         // Disabled meanwhile, or another password? Then this login never happened. A twin's rehash is no change.

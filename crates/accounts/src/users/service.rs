@@ -52,10 +52,18 @@ pub(crate) struct ProfilePatch {
 
 /// Changes the caller's profile if it still has the version they saw.
 pub(crate) async fn update_me(ctx: &Ctx, patch: ProfilePatch, if_match: IfMatch) -> Result<(UserRecord, Vec<String>)> {
-    let (id, now) = (ctx.actor.user_id()?, ctx.now());
+    update(ctx, ctx.actor.user_id()?, patch, if_match).await
+}
+
+/// Changes a person's profile if it still has the version that the caller saw.
+pub(crate) async fn update(ctx: &Ctx, id: UserId, patch: ProfilePatch, if_match: IfMatch) -> Result<(UserRecord, Vec<String>)> {
+    let (now, context) = (ctx.now(), ctx.clone());
     ctx.write(move |tx| {
         use db::OnViolation as _;
         store::lock(tx, id)?;
+        if context.actor.maybe_user_id() != Some(id) {
+            roles::service::require_may_act_on(tx, &context, id)?;
+        }
         let user = store::find(tx, id)?.ok_or(&NOT_FOUND)?;
         if_match.expected(user.version)?;
         let kept = user.username.as_deref().and_then(|name| Username::parse(name).ok());
@@ -83,6 +91,7 @@ pub(crate) async fn disable(ctx: &Ctx, id: UserId) -> Result<()> {
     let context = ctx.clone();
     ctx.write(move |tx| {
         let holders = roles::store::holders(tx, roles::OWNER)?;
+        roles::service::require_may_act_on(tx, &context, id)?;
         if holders == [id] {
             return Err(LAST_OWNER.error());
         }
@@ -99,8 +108,9 @@ pub(crate) async fn disable(ctx: &Ctx, id: UserId) -> Result<()> {
 
 /// Unlocks an account.
 pub(crate) async fn enable(ctx: &Ctx, id: UserId) -> Result<()> {
-    let now = ctx.now();
+    let (now, context) = (ctx.now(), ctx.clone());
     ctx.write(move |tx| {
+        roles::service::require_may_act_on(tx, &context, id)?;
         if !store::set_status(tx, id, UserStatus::Active, now)? {
             return store::find(tx, id)?.map(|_| ()).ok_or_else(|| NOT_FOUND.error());
         }

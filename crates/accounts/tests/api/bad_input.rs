@@ -84,6 +84,8 @@ async fn settings_weaker_than_the_design_do_not_start() {
     for (key, value, rule) in [
         ("accounts.sessions.idle", "31d", "SES-3"),
         ("accounts.sessions.absolute", "91d", "SES-3"),
+        ("accounts.sessions.admin_idle", "61m", "SES-3"),
+        ("accounts.sessions.admin_absolute", "25h", "SES-3"),
         ("accounts.sessions.fresh_auth", "61m", "SES-10"),
         ("accounts.tokens.access_ttl", "61m", "TOK-5"),
         ("accounts.tokens.refresh_absolute", "91d", "TOK-8"),

@@ -49,10 +49,10 @@ async fn every_event_is_expected_by_a_test() {
 }
 
 #[tokio::test]
-async fn every_code_is_declared_by_an_operation_or_belongs_to_the_command_line() {
+async fn every_code_is_declared_by_an_operation() {
     let app = app().await;
     let document = app.document().to_string();
     let undeclared: Vec<&str> =
         PROBLEMS.iter().map(|problem| problem.code).filter(|code| !document.contains(&format!("\"{code}\""))).collect();
-    assert_eq!(undeclared, ["last_owner"]);
+    assert!(undeclared.is_empty(), "no operation declares {undeclared:?}");
 }

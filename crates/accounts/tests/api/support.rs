@@ -87,6 +87,11 @@ impl Browser {
         Browser { cookie: cookie_in(login), session_id: login.text("/session/id") }
     }
 
+    /// The same browser after an answer replaced its cookie.
+    pub(crate) fn of_cookie(answer: &TestResponse, before: &Browser) -> Browser {
+        Browser { cookie: cookie_in(answer), session_id: before.session_id.clone() }
+    }
+
     /// The request as this browser sends it from our own page.
     pub(crate) fn asks(&self, request: Request) -> Request {
         request.header("Cookie", &self.cookie).header("Sec-Fetch-Site", "same-origin")
