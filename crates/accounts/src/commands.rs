@@ -1,12 +1,13 @@
-//! The command line's verbs for accounts: `owner create`, `user list|show|disable|enable|reset|logout|role`, `keys rotate`.
+//! The command line's verbs for accounts: `owner create`, `user list|show|invite|disable|enable|reset|logout|role`, `keys rotate`.
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use kernel::error::MALFORMED_REQUEST;
 use kernel::{Ctx, Error, Id, LogAndContinue as _, Parts, Result, Timestamp, UserId};
 
+use crate::emails::address::EmailAddress;
 use crate::users::http::UserView;
 use crate::users::{UserRecord, UserStatus};
-use crate::{owners, roles, tokens, users};
+use crate::{invitations, owners, roles, tokens, users};
 
 pub(crate) fn register(parts: &mut Parts<'_>) {
     parts
@@ -45,6 +46,18 @@ fn user_shape() -> Command {
         )
         .subcommand(
             Command::new("enable").about("Unlocks an account").arg(name()).after_help("Example: undercroft user enable ada@example.com"),
+        )
+        .subcommand(
+            Command::new("invite")
+                .about("Mails an invitation; the account begins when it is accepted")
+                .arg(Arg::new("email").required(true).help("The address"))
+                .arg(
+                    Arg::new("role")
+                        .long("role")
+                        .action(ArgAction::Append)
+                        .help("The name of a role that the account starts with; repeatable"),
+                )
+                .after_help("Example: undercroft user invite grace@example.com --role editor"),
         )
         .subcommand(
             Command::new("reset")
@@ -105,6 +118,14 @@ async fn user(ctx: Ctx, matches: ArgMatches) -> Result<()> {
             println!("Unlocked {} ({}).", user.display_name, user.email);
             Ok(())
         }
+        Some(("invite", options)) => {
+            let typed = options.get_one::<String>("email").map_or("", String::as_str);
+            let email = EmailAddress::from_body(typed, "/email").map_err(|error| Error::invalid(vec![error]))?;
+            let roles = options.get_many::<String>("role").unwrap_or_default().cloned().collect();
+            let (invitation, _) = invitations::service::invite(&ctx, email, roles, None).await?;
+            println!("Queued an invitation to {}, good until {}.", invitation.email, invitation.expires_at);
+            Ok(())
+        }
         Some(("reset", options)) => {
             let (user, _) = users::service::find_by_name(&ctx, name_in(options)).await?;
             users::administration::send_password_reset(&ctx, user.id).await?;
@@ -118,7 +139,7 @@ async fn user(ctx: Ctx, matches: ArgMatches) -> Result<()> {
             Ok(())
         }
         Some(("role", options)) => role(&ctx, options).await,
-        _ => Err(MALFORMED_REQUEST.because("Say what to do: list, show, disable, enable, reset, logout or role.")),
+        _ => Err(MALFORMED_REQUEST.because("Say what to do: list, show, invite, disable, enable, reset, logout or role.")),
     }
 }
 

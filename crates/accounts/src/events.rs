@@ -50,7 +50,7 @@ event! {
         pub session_id: Uuid,
         /// The person.
         pub user_id: Uuid,
-        /// How they proved who they are: `signup`, `password`, `owner_link`.
+        /// How they proved who they are: `signup`, `invitation`, `password`, `owner_link`.
         pub method: String,
     }
 }
@@ -142,6 +142,24 @@ event! {
     pub struct RoleDeleted as "accounts.role.deleted" {
         /// The role.
         pub role_id: Uuid,
+    }
+}
+
+event! {
+    /// Somebody was invited.
+    pub struct InvitationCreated as "accounts.invitation.created" {
+        /// The invitation.
+        pub invitation_id: Uuid,
+    }
+}
+
+event! {
+    /// An invited person has an account.
+    pub struct InvitationAccepted as "accounts.invitation.accepted" {
+        /// The invitation.
+        pub invitation_id: Uuid,
+        /// The person.
+        pub user_id: Uuid,
     }
 }
 

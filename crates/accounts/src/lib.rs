@@ -7,11 +7,13 @@
 //! * `passwords`, `hashing`: what is acceptable, how it is hashed without stalling the server
 //! * `owners`: the first owner, by a link that only the console shows
 //! * `users`, `roles`, `emails`: who there is and what they may do
+//! * `invitations`: accounts that wait for whoever holds the mailbox
 
 mod commands;
 pub mod emails;
 pub mod events;
 pub mod hashing;
+mod invitations;
 mod jobs;
 mod logins;
 mod one_time;
@@ -110,7 +112,8 @@ impl Module for Accounts {
             .routes(sessions::http::operations())
             .routes(users::http::operations())
             .routes(users::administration_http::operations())
-            .routes(roles::http::operations());
+            .routes(roles::http::operations())
+            .routes(invitations::http::operations());
         register_events(parts);
         register_templates(parts);
         register_watchers(parts);
@@ -159,6 +162,8 @@ fn register_events(parts: &mut Parts<'_>) {
         .emits::<events::RoleCreated>()
         .emits::<events::RoleUpdated>()
         .emits::<events::RoleDeleted>()
+        .emits::<events::InvitationCreated>()
+        .emits::<events::InvitationAccepted>()
         .emits::<events::SigningKeyRotated>();
 }
 
@@ -170,6 +175,8 @@ fn register_templates(parts: &mut Parts<'_>) {
         .template(kernel::template!("accounts/already_have_account", "de", "../emails/already_have_account/de"))
         .template(kernel::template!("accounts/reset_password", "en", "../emails/reset_password/en"))
         .template(kernel::template!("accounts/reset_password", "de", "../emails/reset_password/de"))
+        .template(kernel::template!("accounts/invitation", "en", "../emails/invitation/en"))
+        .template(kernel::template!("accounts/invitation", "de", "../emails/invitation/de"))
         .template(kernel::template!("accounts/password_changed", "en", "../emails/password_changed/en"))
         .template(kernel::template!("accounts/password_changed", "de", "../emails/password_changed/de"))
         .template(kernel::template!("accounts/refresh_token_replayed", "en", "../emails/refresh_token_replayed/en"))

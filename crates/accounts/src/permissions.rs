@@ -9,6 +9,13 @@ pub(crate) static UPDATE_USERS: Permission =
     Permission::new("accounts:users:update", "Change everybody's profile and start a password reset.").administrative();
 /// Lock and unlock accounts.
 pub(crate) static DISABLE_USERS: Permission = Permission::new("accounts:users:disable", "Lock and unlock accounts.").administrative();
+/// Invite people.
+pub(crate) static CREATE_INVITATIONS: Permission =
+    Permission::new("accounts:invitations:create", "Invite people, with roles as far as one's own permissions go.").administrative();
+/// See invitations.
+pub(crate) static READ_INVITATIONS: Permission = Permission::new("accounts:invitations:read", "See open invitations.").administrative();
+/// Withdraw invitations.
+pub(crate) static DELETE_INVITATIONS: Permission = Permission::new("accounts:invitations:delete", "Withdraw invitations.").administrative();
 /// See anybody's logins.
 pub(crate) static READ_SESSIONS: Permission = Permission::new("accounts:sessions:read", "See everybody's logins.").administrative();
 /// End anybody's logins.
@@ -30,6 +37,9 @@ pub(crate) static ALL: &[&Permission] = &[
     &READ_USERS,
     &UPDATE_USERS,
     &DISABLE_USERS,
+    &CREATE_INVITATIONS,
+    &READ_INVITATIONS,
+    &DELETE_INVITATIONS,
     &READ_SESSIONS,
     &REVOKE_SESSIONS,
     &READ_ROLES,

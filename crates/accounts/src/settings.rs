@@ -93,6 +93,8 @@ kernel::settings! {
         pub complete: String = String::new(),
         /// The page that sets a new password; the token follows as #token.
         pub reset: String = String::new(),
+        /// The page that accepts an invitation; the token follows as #token.
+        pub invitation: String = String::new(),
     }
 }
 

@@ -79,6 +79,32 @@ pub(crate) fn holders(tx: &mut db::Tx<'_>, role: &str) -> Result<Vec<UserId>, Er
     Ok(rows.into_iter().map(|(id,)| id).collect())
 }
 
+/// The roles of these names; unknown names are left out.
+pub(crate) fn named(c: &mut Conn, names: &[String]) -> Result<Vec<RoleRecord>, Error> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let values: Vec<Param<'_>> = names.iter().map(|name| name.to_param()).collect();
+    let sql = format!("SELECT id, name, is_builtin, created_at, version FROM accounts_roles WHERE name IN ({})", places("?", names.len()));
+    let rows = c.all::<RoleRow>(sql, &values)?;
+    all_with_permissions(c, rows)
+}
+
+/// The names of the roles with these identifiers; unknown ones are left out.
+pub(crate) fn names_by_id(c: &mut Conn, ids: &[Id<Role>]) -> Result<Vec<(Id<Role>, String)>, Error> {
+    let mut names = Vec::new();
+    // A page of invitations may name more roles than a statement may have values; there are few different ones.
+    let unique: std::collections::BTreeSet<uuid::Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    for batch in unique.into_iter().map(Id::<Role>::from_uuid).collect::<Vec<_>>().chunks(500) {
+        let values: Vec<Param<'_>> = batch.iter().map(|id| id.to_param()).collect();
+        names.extend(c.all::<(Id<Role>, String)>(
+            format!("SELECT id, name FROM accounts_roles WHERE id IN ({})", places("?", batch.len())),
+            &values,
+        )?);
+    }
+    Ok(names)
+}
+
 /// Whether the person holds the role.
 pub(crate) fn holds(c: &mut Conn, user: UserId, role: &str) -> Result<bool, Error> {
     let row = c.opt::<i64>(

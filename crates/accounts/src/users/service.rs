@@ -13,7 +13,7 @@ use crate::users::names::{DisplayName, Username};
 use crate::users::store::{self, NewUser, ProfileChange};
 use crate::users::{UserRecord, UserStatus};
 
-/// A new person, in the caller's transaction: row, address, role, event.
+/// A new person, in the caller's transaction: row, address, role, event. Open invitations of the address are over (SGN-4).
 pub(crate) struct Creation<'a> {
     pub(crate) id: UserId,
     pub(crate) email: &'a EmailAddress,
@@ -31,6 +31,7 @@ pub(crate) fn create(tx: &mut Tx<'_, '_>, ctx: &Ctx, new: &Creation<'_>) -> Resu
     let row = NewUser { id: new.id, username, display_name: new.display_name, locale: new.locale };
     store::insert(tx, &row, now).on_unique("accounts_users_username_norm", || USERNAME_TAKEN.on("/username"))?;
     store::insert_email(tx, ctx.new_id(), new.id, new.email, new.verified_by, now)?;
+    crate::invitations::store::void(tx, new.email.norm(), now)?;
     roles::service::assign(tx, new.id, new.role)?;
     tx.record(&UserCreated { user_id: new.id.uuid() })?;
     tx.audit(AuditEntry::ok("accounts.user.create", &format!("user:{}", new.id)))

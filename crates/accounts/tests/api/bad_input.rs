@@ -18,9 +18,18 @@ async fn what_is_no_json_is_refused_at_every_door() {
         b"{\"email\":\"a\\u0000b\"}",
         deep.as_bytes(),
     ];
-    for path in
-        ["signup", "signup/resend", "signup/complete", "login", "token/refresh", "password/reset", "password/reset/confirm", "owner"]
-    {
+    for path in [
+        "signup",
+        "signup/resend",
+        "signup/complete",
+        "login",
+        "token/refresh",
+        "password/reset",
+        "password/reset/confirm",
+        "owner",
+        "invitations/accept",
+        "invitations/decline",
+    ] {
         for body in cases {
             let post = app.post(&format!("/api/v1/auth/{path}")).header("X-CSRF", "1").body("application/json", body);
             post.await.expect(400).problem("malformed_json");

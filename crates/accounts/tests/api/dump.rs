@@ -34,6 +34,8 @@ async fn loot() -> Loot {
     log_in(&app, "a password typed as a name", WRONG).await.expect(401);
     let (first, bob) = (pending(&app, json!({ "email": BOB, "password": OTHER })).await, pending_of(&app, BOB).await);
     let (reset, owner) = (reset_token(&app, ADA).await, owner_token(&app).await);
+    command(&app, &["user", "invite", "grace@example.com", "--role", "admin"]).await.unwrap();
+    let invitation = testkit::token_in(&app.last_mail_to("grace@example.com").await);
     app.advance(MINUTE);
     let mails = app.mails().await;
     app.post("/api/v1/auth/signup/resend").json(&json!({ "signup_token": first.handle })).await.expect(202);
@@ -42,7 +44,7 @@ async fn loot() -> Loot {
     let cookies = [browser.cookie, cookie_in(&renewed)].map(|cookie| cookie.trim_start_matches("sid=").to_owned());
     let mut secrets: Vec<String> = [PASSWORD, OTHER, WRONG, "a password typed as a name", "keep-this-answer"].map(str::to_owned).to_vec();
     secrets.extend(cookies);
-    secrets.extend([ada.access, ada.refresh, next.text("/access_token"), next.text("/refresh_token"), reset, owner]);
+    secrets.extend([ada.access, ada.refresh, next.text("/access_token"), next.text("/refresh_token"), reset, owner, invitation]);
     for waiting in [first, bob] {
         secrets.extend([waiting.handle, waiting.token, format!("{}-{}", &waiting.code[..4], &waiting.code[4..]), waiting.code]);
     }
@@ -117,6 +119,7 @@ fn as_bodies(app: &TestApp, text: &str) -> Vec<Request> {
         complete(app, &json!({ "token": text, "signup_token": text })),
         complete(app, &json!({ "token": text, "password": PASSWORD })),
         complete(app, &json!({ "code": text, "signup_token": text })),
+        accept(app, text, json!({ "password": OTHER })),
         log_in(app, ADA, text),
         log_in(app, text, text),
     ]

@@ -12,6 +12,7 @@ mod forgery;
 mod grants;
 mod guessing;
 mod hashing;
+mod invitations;
 mod journeys;
 mod keys;
 mod operators;

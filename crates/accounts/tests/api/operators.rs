@@ -96,6 +96,19 @@ async fn adm2_an_operator_gives_and_takes_roles_and_the_last_owner_stays() {
 }
 
 #[tokio::test]
+async fn an_operator_invites() {
+    let app = app().await;
+    command(&app, &["user", "invite", ADA, "--role", "owner"]).await.unwrap();
+    let mail = app.last_mail_to(ADA).await;
+    let done = accept(&app, &testkit::token_in(&mail), serde_json::json!({})).await.expect(201);
+    assert_eq!(done["user"]["roles"], serde_json::json!(["member", "owner"]));
+    assert_eq!(code(command(&app, &["user", "invite", ADA]).await), "already_exists");
+    assert_eq!(code(command(&app, &["user", "invite", "a@b"]).await), "validation_failed");
+    assert_eq!(code(command(&app, &["user", "invite", BOB, "--role", "nothing"]).await), "validation_failed");
+    app.run_jobs().await;
+}
+
+#[tokio::test]
 async fn pwd11_an_operator_starts_a_reset_and_ends_logins() {
     let app = app().await;
     let ada = client(&app, ADA).await;

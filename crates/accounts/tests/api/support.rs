@@ -151,6 +151,13 @@ pub(crate) fn reset(node: &Node, token: &str, password: &str) -> Request {
     node.post("/api/v1/auth/password/reset/confirm").json(&json!({ "token": token, "password": password }))
 }
 
+/// A request that accepts an invitation in token mode; `more` adds members to the body.
+pub(crate) fn accept(node: &Node, token: &str, more: Value) -> Request {
+    let mut body = json!({ "token": token });
+    body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+    node.post("/api/v1/auth/invitations/accept").header("X-Session-Mode", "token").json(&body)
+}
+
 /// The token of the line that `serve` prints while there is no owner.
 pub(crate) async fn owner_token(app: &TestApp) -> String {
     let lines = app.kernel().notices().await.unwrap_or_else(|error| panic!("no notices: {error:?}"));

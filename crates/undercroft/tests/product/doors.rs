@@ -8,6 +8,8 @@ use crate::app;
 /// secret, comments for their edit token, and everything for what is published.
 const OPEN: &[&str] = &[
     "GET /api/openapi.json",
+    "POST /api/v1/auth/invitations/accept",
+    "POST /api/v1/auth/invitations/decline",
     "POST /api/v1/auth/login",
     "GET /api/v1/auth/methods",
     "POST /api/v1/auth/owner",
