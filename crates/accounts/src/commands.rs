@@ -189,7 +189,7 @@ fn print_user(user: UserRecord, roles: Vec<String>, as_json: bool) -> Result<()>
 
 async fn keys(ctx: Ctx, matches: ArgMatches) -> Result<()> {
     let at_once = matches.subcommand_matches("rotate").is_some_and(|options| options.get_flag("now"));
-    let kid = tokens::signing::rotate(&ctx.app, at_once).await?;
+    let kid = tokens::signing::rotate(&ctx, at_once).await?;
     println!("Made the signing key {kid}; it signs {}.", if at_once { "from now on" } else { "from tomorrow on" });
     Ok(())
 }

@@ -164,6 +164,26 @@ event! {
 }
 
 event! {
+    /// A person made a key for a program.
+    pub struct ApiKeyCreated as "accounts.api_key.created" {
+        /// The key.
+        pub key_id: Uuid,
+        /// The person.
+        pub user_id: Uuid,
+    }
+}
+
+event! {
+    /// A key, or all keys of a person, ended before their time.
+    pub struct ApiKeyRevoked as "accounts.api_key.revoked" {
+        /// The key; null when several ended.
+        pub key_id: Option<Uuid>,
+        /// The person.
+        pub user_id: Uuid,
+    }
+}
+
+event! {
     /// The key that signs access tokens was replaced.
     pub struct SigningKeyRotated as "accounts.signing_key.rotated" {
         /// The name of the new key.

@@ -7,8 +7,10 @@
 //! * `passwords`, `hashing`: what is acceptable, how it is hashed without stalling the server
 //! * `owners`: the first owner, by a link that only the console shows
 //! * `users`, `roles`, `emails`: who there is and what they may do
+//! * `api_keys`: what people give to programs instead of a login
 //! * `invitations`: accounts that wait for whoever holds the mailbox
 
+mod api_keys;
 mod commands;
 pub mod emails;
 pub mod events;
@@ -37,7 +39,7 @@ use crate::hashing::{Hasher, HasherSettings};
 use crate::passwords::policy::PasswordPolicy;
 use crate::sessions::SessionCache;
 use crate::sessions::service::SessionAuthenticator;
-use crate::settings::{AccountSettings, GuessingSettings, PageSettings, PasswordSettings, SessionSettings, TokenSettings};
+use crate::settings::{AccountSettings, GuessingSettings, PageSettings, PasswordSettings, ResetSettings, SessionSettings, TokenSettings};
 use crate::tokens::SigningKeys;
 
 pub use roles::{ADMIN, MEMBER, OWNER};
@@ -86,6 +88,7 @@ impl Module for Accounts {
             .settings::<TokenSettings>()
             .settings::<GuessingSettings>()
             .settings::<PageSettings>()
+            .settings::<ResetSettings>()
             .migrations(MIGRATIONS)
             .problems(problems::PROBLEMS)
             .permissions(&[&ROTATE_KEYS])
@@ -113,7 +116,8 @@ impl Module for Accounts {
             .routes(users::http::operations())
             .routes(users::administration_http::operations())
             .routes(roles::http::operations())
-            .routes(invitations::http::operations());
+            .routes(invitations::http::operations())
+            .routes(api_keys::http::operations());
         register_events(parts);
         register_templates(parts);
         register_watchers(parts);
@@ -164,6 +168,8 @@ fn register_events(parts: &mut Parts<'_>) {
         .emits::<events::RoleDeleted>()
         .emits::<events::InvitationCreated>()
         .emits::<events::InvitationAccepted>()
+        .emits::<events::ApiKeyCreated>()
+        .emits::<events::ApiKeyRevoked>()
         .emits::<events::SigningKeyRotated>();
 }
 
@@ -177,6 +183,8 @@ fn register_templates(parts: &mut Parts<'_>) {
         .template(kernel::template!("accounts/reset_password", "de", "../emails/reset_password/de"))
         .template(kernel::template!("accounts/invitation", "en", "../emails/invitation/en"))
         .template(kernel::template!("accounts/invitation", "de", "../emails/invitation/de"))
+        .template(kernel::template!("accounts/api_key_created", "en", "../emails/api_key_created/en"))
+        .template(kernel::template!("accounts/api_key_created", "de", "../emails/api_key_created/de"))
         .template(kernel::template!("accounts/password_changed", "en", "../emails/password_changed/en"))
         .template(kernel::template!("accounts/password_changed", "de", "../emails/password_changed/de"))
         .template(kernel::template!("accounts/refresh_token_replayed", "en", "../emails/refresh_token_replayed/en"))
@@ -198,6 +206,7 @@ fn register_watchers(parts: &mut Parts<'_>) {
         .watch("accounts.session.revoked", forget_session)
         .watch("accounts.session.renewed", forget_session)
         .watch("accounts.user.disabled", forget_user)
+        .watch("accounts.api_key.revoked", forget_user)
         .watch("accounts.role.assigned", forget_user)
         .watch("accounts.role.unassigned", forget_user)
         .watch("accounts.role.updated", |app, _| app.state::<SessionCache>().forget_all())

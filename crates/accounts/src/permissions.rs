@@ -20,6 +20,12 @@ pub(crate) static DELETE_INVITATIONS: Permission = Permission::new("accounts:inv
 pub(crate) static READ_SESSIONS: Permission = Permission::new("accounts:sessions:read", "See everybody's logins.").administrative();
 /// End anybody's logins.
 pub(crate) static REVOKE_SESSIONS: Permission = Permission::new("accounts:sessions:revoke", "End everybody's logins.").administrative();
+/// See anybody's keys.
+pub(crate) static READ_API_KEYS: Permission = Permission::new("accounts:api_keys:read", "See everybody's personal keys.").administrative();
+/// End anybody's keys.
+pub(crate) static REVOKE_API_KEYS: Permission =
+    Permission::new("accounts:api_keys:revoke", "End everybody's personal keys, and make keys that last longer than a year.")
+        .administrative();
 /// See roles.
 pub(crate) static READ_ROLES: Permission = Permission::new("accounts:roles:read", "See roles and what they allow.").administrative();
 /// Make roles.
@@ -42,6 +48,8 @@ pub(crate) static ALL: &[&Permission] = &[
     &DELETE_INVITATIONS,
     &READ_SESSIONS,
     &REVOKE_SESSIONS,
+    &READ_API_KEYS,
+    &REVOKE_API_KEYS,
     &READ_ROLES,
     &CREATE_ROLES,
     &UPDATE_ROLES,

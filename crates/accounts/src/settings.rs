@@ -73,6 +73,18 @@ kernel::settings! {
         pub refresh_idle: Span = Span::days(14),
         /// How long a chain of refresh tokens lasts.
         pub refresh_absolute: Span = Span::days(30),
+        /// How many days a personal key lasts when its maker does not say.
+        pub api_key_default_days: u32 = 90,
+        /// How many days a personal key lasts at most, unless an administrator makes it; at most 365.
+        pub api_key_max_days: u32 = 365,
+    }
+}
+
+kernel::settings! {
+    /// What a password reset ends beside all logins.
+    pub struct ResetSettings in "accounts.reset" {
+        /// Whether a password reset also ends the person's keys.
+        pub revokes_api_keys: bool = false,
     }
 }
 
@@ -111,6 +123,7 @@ pub(crate) fn check(app: &App) -> Result<()> {
         (tokens.access_ttl.as_secs() <= 3600, "accounts.tokens.access_ttl", "1h", "TOK-5"),
         (hours(&tokens.refresh_idle) <= 90 * 24, "accounts.tokens.refresh_idle", "90d", "TOK-8"),
         (hours(&tokens.refresh_absolute) <= 90 * 24, "accounts.tokens.refresh_absolute", "90d", "TOK-8"),
+        (tokens.api_key_max_days <= 365, "accounts.tokens.api_key_max_days", "365", "KEY-1"),
         (app.settings::<GuessingSettings>().free_failures <= 10, "accounts.limits.free_failures", "10", "LOG-1"),
     ];
     match rules.into_iter().find(|(is_fine, ..)| !is_fine) {

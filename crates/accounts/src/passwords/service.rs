@@ -6,6 +6,7 @@ use kernel::error::{NOT_FOUND, UNAUTHENTICATED};
 use kernel::{AuditEntry, Ctx, Error, FieldError, Id, Result, Session, Timestamp, Tx, UserId};
 use serde::Serialize;
 
+use crate::api_keys;
 use crate::emails::address::EmailAddress;
 use crate::events::{PasswordChanged, PasswordResetRequested};
 use crate::hashing::Hasher;
@@ -15,7 +16,7 @@ use crate::passwords::policy::{PasswordPolicy, check_not_too_long};
 use crate::passwords::store;
 use crate::secrets::{Password, Token};
 use crate::sessions::{self, SessionKind, SessionRecord};
-use crate::settings::{PageSettings, SessionSettings};
+use crate::settings::{PageSettings, ResetSettings, SessionSettings};
 use crate::users::{self, UserRecord, UserStatus};
 
 /// The least time between two reset mails to one address (RST-9).
@@ -79,6 +80,9 @@ pub(crate) async fn confirm_reset(ctx: &Ctx, token: String, password: Password) 
         let user = row.user_id.ok_or(&NOT_FOUND)?;
         replace(tx, &context, user, &phc)?;
         sessions::service::revoke_all(tx, &context, user, None)?;
+        if context.settings::<ResetSettings>().revokes_api_keys {
+            api_keys::service::revoke_all(tx, user, now)?;
+        }
         for name in users::store::login_names(tx, user)? {
             throttle::clear(tx, &context, &name)?;
         }

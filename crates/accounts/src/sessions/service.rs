@@ -12,6 +12,7 @@ use kernel::{
     Actor, App, AuditEntry, CredentialKind, Ctx, Error, Id, Identity, LogAndContinue, RequestInfo, Result, Session, Timestamp, Tx, UserId,
 };
 
+use crate::api_keys::{self, ANY_PREFIX};
 use crate::events::{SessionRevoked, SessionStarted};
 use crate::roles;
 use crate::secrets::Token;
@@ -133,7 +134,7 @@ fn drop_surplus(tx: &mut Tx<'_, '_>, session: &SessionRecord) -> Result<()> {
     Ok(())
 }
 
-/// Turns cookies and access tokens into actors.
+/// Turns cookies, access tokens and personal keys into actors.
 pub(crate) struct SessionAuthenticator;
 
 impl Authenticator for SessionAuthenticator {
@@ -141,6 +142,7 @@ impl Authenticator for SessionAuthenticator {
         Box::pin(async move {
             match credential {
                 Credential::Cookie(text) => by_cookie(app, text, from).await,
+                Credential::Bearer(text) if text.starts_with(ANY_PREFIX) => api_keys::service::authenticate(app, text, from).await,
                 Credential::Bearer(text) => by_access_token(app, text, from).await,
             }
         })
@@ -148,7 +150,10 @@ impl Authenticator for SessionAuthenticator {
 
     fn note_admin_use<'a>(&'a self, app: &'a App, actor: &'a Actor) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            if let Ok(identity) = actor.identity() {
+            // A key has no login that could lapse.
+            if let Ok(identity) = actor.identity()
+                && actor.credential() != CredentialKind::ApiKey
+            {
                 touch_admin(app, identity.session_id).await;
             }
             Ok(())
@@ -170,7 +175,8 @@ async fn touch_admin(app: &App, id: Id<Session>) {
     app.state::<SessionCache>().forget_session(id);
 }
 
-fn lookup_context(app: &App, from: IpAddr) -> Ctx {
+/// The context in which credentials are looked up, before it is known whose they are.
+pub(crate) fn lookup_context(app: &App, from: IpAddr) -> Ctx {
     let request = RequestInfo { client_address: from, ..RequestInfo::internal("authenticate") };
     Ctx::new(app.clone(), Actor::anonymous(), Arc::new(request))
 }

@@ -26,6 +26,7 @@ pub(crate) fn operations() -> [Operation; 3] {
             .describe("Absent members stay as they are; a null username removes it. Send If-Match to change only what you saw.")
             .raises(&[&NOT_FOUND, &USERNAME_TAKEN])
             .answers_secrets()
+            .refuses_api_keys()
             .authenticated(),
         Operation::get("/api/v1/me/permissions", "listMyPermissions", permissions)
             .tag("Me")

@@ -99,6 +99,7 @@ async fn settings_weaker_than_the_design_do_not_start() {
         ("accounts.tokens.access_ttl", "61m", "TOK-5"),
         ("accounts.tokens.refresh_absolute", "91d", "TOK-8"),
         ("accounts.tokens.refresh_idle", "91d", "TOK-8"),
+        ("accounts.tokens.api_key_max_days", "366", "KEY-1"),
         ("accounts.limits.free_failures", "11", "LOG-1"),
         ("accounts.passwords.min_length", "7", "PWD-1"),
     ] {

@@ -33,8 +33,14 @@ async fn loot() -> Loot {
     patch.json(&json!({ "display_name": "Countess" })).await.expect(200);
     log_in(&app, "a password typed as a name", WRONG).await.expect(401);
     let (first, bob) = (pending(&app, json!({ "email": BOB, "password": OTHER })).await, pending_of(&app, BOB).await);
+    let key = app
+        .post("/api/v1/me/api-keys")
+        .bearer(&next.text("/access_token"))
+        .json(&json!({ "name": "loot", "scopes": [] }))
+        .await
+        .expect(201);
     let (reset, owner) = (reset_token(&app, ADA).await, owner_token(&app).await);
-    command(&app, &["user", "invite", "grace@example.com", "--role", "admin"]).await.unwrap();
+    command(&app, &["user", "invite", "grace@example.com", "--role", "admin"]).await.expect("an invitation");
     let invitation = testkit::token_in(&app.last_mail_to("grace@example.com").await);
     app.advance(MINUTE);
     let mails = app.mails().await;
@@ -44,7 +50,17 @@ async fn loot() -> Loot {
     let cookies = [browser.cookie, cookie_in(&renewed)].map(|cookie| cookie.trim_start_matches("sid=").to_owned());
     let mut secrets: Vec<String> = [PASSWORD, OTHER, WRONG, "a password typed as a name", "keep-this-answer"].map(str::to_owned).to_vec();
     secrets.extend(cookies);
-    secrets.extend([ada.access, ada.refresh, next.text("/access_token"), next.text("/refresh_token"), reset, owner, invitation]);
+    secrets.extend([
+        ada.access,
+        ada.refresh,
+        next.text("/access_token"),
+        next.text("/refresh_token"),
+        reset,
+        owner,
+        invitation,
+        key.text("/key"),
+        key.text("/key")[15..58].to_owned(),
+    ]);
     for waiting in [first, bob] {
         secrets.extend([waiting.handle, waiting.token, format!("{}-{}", &waiting.code[..4], &waiting.code[4..]), waiting.code]);
     }

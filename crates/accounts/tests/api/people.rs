@@ -8,8 +8,8 @@ use crate::support::*;
 /// The id of the role of this name.
 pub(crate) async fn role_id(app: &TestApp, owner: &Person, name: &str) -> String {
     let roles = app.get("/api/v1/roles?limit=100").by(owner).await.expect(200);
-    let found = roles["items"].as_array().unwrap().iter().find(|role| role["name"] == name);
-    found.unwrap_or_else(|| panic!("no role {name}"))["id"].as_str().unwrap().to_owned()
+    let found = roles["items"].as_array().expect("items").iter().find(|role| role["name"] == name);
+    found.unwrap_or_else(|| panic!("no role {name}"))["id"].as_str().expect("an id").to_owned()
 }
 
 /// Gives somebody a role.
@@ -25,7 +25,7 @@ pub(crate) async fn make_role(app: &TestApp, by: &Person, name: &str, permission
 
 async fn emails(app: &TestApp, by: &Person, query: &str) -> Vec<String> {
     let list = app.get(&format!("/api/v1/users{query}")).by(by).await.expect(200);
-    list["items"].as_array().unwrap().iter().map(|user| user["email"].as_str().unwrap().to_owned()).collect()
+    list["items"].as_array().expect("items").iter().map(|user| user["email"].as_str().expect("an address").to_owned()).collect()
 }
 
 #[tokio::test]

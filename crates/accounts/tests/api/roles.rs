@@ -12,7 +12,7 @@ fn of(person: &Person, role: &str) -> String {
 
 async fn role_names(app: &TestApp, by: &Person, of: &Person) -> Vec<Value> {
     let list = app.get(&format!("/api/v1/users/{}/roles", of.user_id)).by(by).await.expect(200);
-    list["items"].as_array().unwrap().iter().map(|role| role["name"].clone()).collect()
+    list["items"].as_array().expect("items").iter().map(|role| role["name"].clone()).collect()
 }
 
 #[tokio::test]

@@ -18,7 +18,8 @@ use crate::address::limit_key;
 use crate::app::App;
 use crate::ctx::{Ctx, RequestInfo};
 use crate::error::{
-    AMBIGUOUS_CREDENTIALS, Error, FieldError, INTERNAL, MALFORMED_REQUEST, NOT_ACCEPTABLE, OUTCOME_UNKNOWN, Result, UNAUTHENTICATED,
+    AMBIGUOUS_CREDENTIALS, Error, FORBIDDEN, FieldError, INTERNAL, MALFORMED_REQUEST, NOT_ACCEPTABLE, OUTCOME_UNKNOWN, Result,
+    UNAUTHENTICATED,
 };
 use crate::http::extract::{query_pairs, read_body};
 use crate::http::operation::{Access, OperationDoc, RateClass, ResponseDoc};
@@ -145,7 +146,12 @@ async fn admit<'g>(guard: &'g Guard, request: &mut Request, limits: &mut Tightes
             return Err(error);
         }
     };
-    let key = actor.maybe_user_id().map_or(address, |user| guard.app.limiter().key(&user));
+    // Each personal key has a limit of its own, so that a program does not use up what its owner's browser needs.
+    let key = match (actor.credential(), actor.identity()) {
+        (CredentialKind::ApiKey, Ok(identity)) => guard.app.limiter().key(&("key", identity.session_id)),
+        (_, Ok(identity)) => guard.app.limiter().key(&identity.user_id),
+        (_, Err(_)) => address,
+    };
     guard.count(limits, &guard.default, key)?;
     allow(guard, &actor).await?;
     refuse_unknown_parameters(guard, request.uri().query())?;
@@ -353,6 +359,9 @@ fn is_stale_cookie(error: &Error, credential: Credential<'_>) -> bool {
 }
 
 async fn allow(guard: &Guard, actor: &Actor) -> Result<()> {
+    if guard.doc.refuses_api_keys && actor.credential() == CredentialKind::ApiKey {
+        return Err(FORBIDDEN.because("A key cannot do this; log in."));
+    }
     match guard.doc.access {
         Access::Public => Ok(()),
         Access::Authenticated => actor.identity().map(|_| ()),
