@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::error::{Error, FORBIDDEN, REAUTHENTICATION_REQUIRED, Result, UNAUTHENTICATED};
+use crate::error::{Error, FORBIDDEN, INSUFFICIENT_SCOPE, REAUTHENTICATION_REQUIRED, Result, UNAUTHENTICATED};
 use crate::id::Id;
 use crate::time::Timestamp;
 
@@ -84,6 +84,11 @@ impl Permissions {
         }
     }
 
+    /// Those of `scopes` that are among them.
+    pub fn narrowed_to<'s>(&self, scopes: impl IntoIterator<Item = &'s str>) -> Permissions {
+        Permissions::named(scopes.into_iter().filter(|name| *name != "*" && self.allow_name(name)))
+    }
+
     /// The names, sorted; `*` for everything.
     pub fn names(&self) -> Vec<String> {
         match &self.0 {
@@ -107,6 +112,8 @@ pub enum CredentialKind {
     Cookie,
     /// An access token in the `Authorization` header.
     Bearer,
+    /// A personal key in the `Authorization` header: made for programs, with scopes, and without a login.
+    ApiKey,
     /// The system itself: a job, the command line.
     System,
 }
@@ -116,11 +123,11 @@ pub enum CredentialKind {
 pub struct Identity {
     /// The person.
     pub user_id: UserId,
-    /// The login.
+    /// The login; for a personal key the key itself.
     pub session_id: Id<Session>,
     /// When the person last proved who they are.
     pub authenticated_at: Timestamp,
-    /// Until when an admin grant on the session lasts, if there is one (SES-3).
+    /// Until when the admin grant on the session lasts unless it is used, if there is one (SES-3).
     pub admin_until: Option<Timestamp>,
 }
 
@@ -130,22 +137,30 @@ pub struct Actor {
     identity: Option<Arc<Identity>>,
     permissions: Permissions,
     credential: CredentialKind,
+    /// What the person behind a key may do, beyond the scopes of the key.
+    behind: Permissions,
 }
 
 impl Actor {
     /// Nobody: a request without a credential.
     pub fn anonymous() -> Self {
-        Actor { identity: None, permissions: Permissions::none(), credential: CredentialKind::None }
+        Actor { identity: None, permissions: Permissions::none(), credential: CredentialKind::None, behind: Permissions::none() }
     }
 
     /// The system itself; may do everything.
     pub fn system() -> Self {
-        Actor { identity: None, permissions: Permissions::everything(), credential: CredentialKind::System }
+        Actor { identity: None, permissions: Permissions::everything(), credential: CredentialKind::System, behind: Permissions::none() }
     }
 
     /// A logged-in person.
     pub fn user(identity: Arc<Identity>, permissions: Permissions, credential: CredentialKind) -> Self {
-        Actor { identity: Some(identity), permissions, credential }
+        Actor { identity: Some(identity), permissions, credential, behind: Permissions::none() }
+    }
+
+    /// A program with a person's key: it may do what the person may do now, as far as the scopes go (KEY-1).
+    pub fn api_key<'s>(identity: Arc<Identity>, owner: Permissions, scopes: impl IntoIterator<Item = &'s str>) -> Self {
+        let permissions = owner.narrowed_to(scopes);
+        Actor { identity: Some(identity), permissions, credential: CredentialKind::ApiKey, behind: owner }
     }
 
     /// The logged-in person and login, or `unauthenticated`.
@@ -183,11 +198,14 @@ impl Actor {
         self.permissions.allow(permission)
     }
 
-    /// Fails with `unauthenticated` or `forbidden` unless the caller holds `permission`.
+    /// Fails with `unauthenticated`, `insufficient_scope` or `forbidden` unless the caller holds `permission`.
     pub fn require(&self, permission: &Permission) -> Result<()> {
         match (self.may(permission), self.is_anonymous()) {
             (true, _) => Ok(()),
             (false, true) => Err(UNAUTHENTICATED.error()),
+            (false, false) if self.behind.allow(permission) => {
+                Err(INSUFFICIENT_SCOPE.because(format!("The key lacks the scope {}.", permission.name)))
+            }
             (false, false) => Err(FORBIDDEN.because(format!("This needs the permission {}.", permission.name))),
         }
     }
@@ -196,6 +214,15 @@ impl Actor {
     pub fn require_recent(&self, now: Timestamp, max_age: std::time::Duration) -> Result<()> {
         let identity = self.identity()?;
         if now.since(identity.authenticated_at) <= max_age {
+            return Ok(());
+        }
+        Err(Error::from(&REAUTHENTICATION_REQUIRED).with_member("methods", serde_json::json!(["password"])))
+    }
+
+    /// Fails with `reauthentication_required` unless the login has an admin grant that lasts (SES-3); the system needs none.
+    pub fn require_admin_grant(&self, now: Timestamp) -> Result<()> {
+        let Some(identity) = self.identity.as_deref() else { return Ok(()) };
+        if identity.admin_until.is_some_and(|until| now < until) {
             return Ok(());
         }
         Err(Error::from(&REAUTHENTICATION_REQUIRED).with_member("methods", serde_json::json!(["password"])))
@@ -225,6 +252,44 @@ mod tests {
     #[test]
     fn the_system_may_do_everything() {
         assert!(Actor::system().require(&EDIT).is_ok());
+    }
+
+    #[test]
+    fn ses3_an_admin_grant_ends_at_its_moment_and_the_system_needs_none() {
+        let now = Timestamp::from_millis(1_000_000);
+        let person = |admin_until| {
+            let identity = Identity {
+                user_id: Id::from_uuid(uuid::Uuid::nil()),
+                session_id: Id::from_uuid(uuid::Uuid::nil()),
+                authenticated_at: now,
+                admin_until,
+            };
+            Actor::user(Arc::new(identity), Permissions::everything(), CredentialKind::Cookie)
+        };
+        assert!(person(Some(Timestamp::from_millis(1_000_001))).require_admin_grant(now).is_ok());
+        for lapsed in [Some(now), None] {
+            assert!(person(lapsed).require_admin_grant(now).unwrap_err().is(&REAUTHENTICATION_REQUIRED));
+        }
+        assert!(Actor::system().require_admin_grant(now).is_ok());
+    }
+
+    #[test]
+    fn key1_a_key_may_do_what_both_its_scopes_and_its_owner_allow() {
+        let identity = || {
+            let nobody = uuid::Uuid::nil();
+            let at = Timestamp::from_millis(0);
+            Arc::new(Identity {
+                user_id: Id::from_uuid(nobody),
+                session_id: Id::from_uuid(nobody),
+                authenticated_at: at,
+                admin_until: None,
+            })
+        };
+        let key = |owner, scopes: &[&'static str]| Actor::api_key(identity(), owner, scopes.iter().copied());
+        assert!(key(Permissions::everything(), &["blog:posts:update"]).require(&EDIT).is_ok());
+        assert!(key(Permissions::everything(), &["*"]).require(&EDIT).unwrap_err().is(&INSUFFICIENT_SCOPE));
+        assert!(key(Permissions::named(["blog:posts:update"]), &[]).require(&EDIT).unwrap_err().is(&INSUFFICIENT_SCOPE));
+        assert!(key(Permissions::none(), &["blog:posts:update"]).require(&EDIT).unwrap_err().is(&FORBIDDEN));
     }
 
     #[test]

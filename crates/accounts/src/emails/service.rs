@@ -174,8 +174,8 @@ pub(crate) async fn undo(ctx: &Ctx, token: &str) -> Result<()> {
         move_to(tx, user, &email, now)?;
         passwords::store::delete(tx, user)?;
         sessions::service::revoke_all(tx, &context, user, None)?;
-        if users::store::find(tx, user)?.is_some_and(|person| person.status == UserStatus::Active) {
-            passwords::service::mail_reset(tx, &context, user, &reset)?;
+        if let Some(person) = users::store::find(tx, user)?.filter(|person| person.status == UserStatus::Active) {
+            passwords::service::mail_reset(tx, &context, &person, &reset)?;
         }
         tx.record(&EmailChangeUndone { user_id: user.uuid() })?;
         tx.audit(AuditEntry::ok("accounts.email.undo", &format!("user:{user}")))

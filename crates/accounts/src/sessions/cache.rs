@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use kernel::{Id, Identity, Permissions, Session, Timestamp, UserId};
+use kernel::{Actor, Id, Identity, Permissions, Session, Timestamp, UserId};
 use quick_cache::sync::Cache;
 
+use crate::api_keys::ApiKey;
 use crate::sessions::SessionKind;
 
 /// Sessions remembered at once.
@@ -26,6 +27,7 @@ pub(crate) struct Cached {
     pub(crate) cookie: Option<[u8; 32]>,
     pub(crate) permissions: Permissions,
     pub(crate) sec_epoch: i64,
+    pub(crate) admin_seen_at: Option<Timestamp>,
     pub(crate) idle_at: Timestamp,
     pub(crate) absolute_at: Timestamp,
     pub(crate) last_seen_at: Timestamp,
@@ -35,15 +37,30 @@ pub(crate) struct Cached {
 impl Cached {
     /// Whether the entry can still be believed.
     pub(crate) fn is_fresh(&self, now: Timestamp) -> bool {
-        now < self.idle_at && now < self.absolute_at && now.since(self.loaded_at) < BELIEVED
+        // An admin grant that lapsed since may have been kept awake through another node.
+        let has_lapsed = self.identity.admin_until.is_some_and(|until| self.loaded_at < until && until <= now);
+        now < self.idle_at && now < self.absolute_at && now.since(self.loaded_at) < BELIEVED && !has_lapsed
     }
 }
 
-/// The sessions looked up lately, by id and by the hash of their cookie or access token.
+/// What a live personal key means for a request.
+#[derive(Debug)]
+pub(crate) struct CachedKey {
+    pub(crate) id: Id<ApiKey>,
+    pub(crate) user_id: UserId,
+    pub(crate) hash: [u8; 32],
+    pub(crate) actor: Actor,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) last_used_at: Option<Timestamp>,
+    pub(crate) loaded_at: Timestamp,
+}
+
+/// The sessions and keys looked up lately, sessions by id and by the hash of their cookie or access token.
 pub(crate) struct SessionCache {
     sessions: Cache<Id<Session>, Arc<Cached>>,
     cookies: Cache<[u8; 32], Id<Session>>,
     tokens: Cache<[u8; 32], Arc<crate::tokens::jwt::Claims>>,
+    keys: Cache<String, Arc<CachedKey>>,
     generation: AtomicU64,
 }
 
@@ -53,6 +70,7 @@ impl Default for SessionCache {
             sessions: Cache::new(CAPACITY),
             cookies: Cache::new(CAPACITY),
             tokens: Cache::new(CAPACITY),
+            keys: Cache::new(CAPACITY),
             generation: AtomicU64::new(0),
         }
     }
@@ -95,6 +113,28 @@ impl SessionCache {
         self.tokens.insert(hash, claims);
     }
 
+    /// The key with this public identifier.
+    pub(crate) fn key(&self, public_id: &str, now: Timestamp) -> Option<Arc<CachedKey>> {
+        self.keys.get(public_id).filter(|cached| now < cached.expires_at && now.since(cached.loaded_at) < BELIEVED)
+    }
+
+    /// Stores what a look-up found, unless something changed since it began.
+    pub(crate) fn store_key(&self, generation: u64, public_id: &str, cached: Arc<CachedKey>) {
+        if self.generation() != generation {
+            return;
+        }
+        self.keys.insert(public_id.to_owned(), cached);
+        // The change may have come between the check and the insert.
+        if self.generation() != generation {
+            self.keys.remove(public_id);
+        }
+    }
+
+    pub(crate) fn forget_key(&self, id: Id<ApiKey>) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.keys.retain(|_, cached| cached.id != id);
+    }
+
     pub(crate) fn forget_session(&self, id: Id<Session>) {
         self.generation.fetch_add(1, Ordering::AcqRel);
         self.sessions.remove(&id);
@@ -103,12 +143,14 @@ impl SessionCache {
     pub(crate) fn forget_user(&self, user: UserId) {
         self.generation.fetch_add(1, Ordering::AcqRel);
         self.sessions.retain(|_, cached| cached.identity.user_id != user);
+        self.keys.retain(|_, cached| cached.user_id != user);
     }
 
-    /// Forgets every token and session: a signing key or a role changed.
+    /// Forgets every token, session and key: a signing key or a role changed.
     pub(crate) fn forget_all(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
         self.sessions.clear();
         self.tokens.clear();
+        self.keys.clear();
     }
 }

@@ -18,7 +18,6 @@ use utoipa::ToSchema;
 use crate::secrets::Token;
 use crate::sessions::service::{self, Started};
 use crate::sessions::{SessionKind, SessionRecord};
-use crate::settings::SessionSettings;
 use crate::tokens::http::TokensView;
 use crate::users::http::UserView;
 
@@ -29,17 +28,20 @@ pub(crate) fn operations() -> [Operation; 4] {
             .summary("List your logins")
             .describe("Every browser and client that is logged in as you, newest first.")
             .raises(&[&kernel::error::CURSOR_INVALID])
+            .refuses_api_keys()
             .authenticated(),
         Operation::delete("/api/v1/me/sessions/{session_id}", "revokeMySession", revoke)
             .tag("Me")
             .summary("End one of your logins")
             .describe("Its cookie, access token and refresh token fail from the next request on.")
             .raises(&[&NOT_FOUND])
+            .refuses_api_keys()
             .authenticated(),
         Operation::post("/api/v1/me/sessions/actions/revoke", "revokeMySessions", revoke_all)
             .tag("Me")
             .summary("End your logins everywhere")
             .describe("All of them, or all but the one that asks.")
+            .refuses_api_keys()
             .authenticated(),
         Operation::post("/api/v1/auth/logout", "logOut", log_out)
             .tag("Auth")
@@ -48,6 +50,7 @@ pub(crate) fn operations() -> [Operation; 4] {
             .without_idempotency_key()
             .answers_secrets()
             .rate(RateClass::Default)
+            .refuses_api_keys()
             .authenticated(),
     ]
 }
@@ -149,7 +152,7 @@ pub(crate) struct SessionView {
 }
 
 impl SessionView {
-    fn of(session: SessionRecord, current: Option<Id<Session>>) -> SessionView {
+    pub(crate) fn of(session: SessionRecord, current: Option<Id<Session>>) -> SessionView {
         SessionView {
             is_current: current == Some(session.id),
             id: session.id,
@@ -174,10 +177,9 @@ pub(crate) struct LoginAnswer {
 }
 
 impl LoginAnswer {
-    /// 200, or 201 when an account was made. `remember` keeps the cookie beyond the browser's own session.
-    pub(crate) fn new(ctx: &Ctx, status: StatusCode, started: Started, remember: bool) -> LoginAnswer {
-        let max_age = remember.then(|| ctx.settings::<SessionSettings>().absolute.as_secs());
-        let session = started.cookie.as_ref().map(|token| session_cookie(ctx, token, max_age));
+    /// 200, or 201 when an account was made.
+    pub(crate) fn new(ctx: &Ctx, status: StatusCode, started: Started) -> LoginAnswer {
+        let session = started.cookie.as_ref().map(|token| session_cookie(ctx, token, &started.session));
         let device = started.device.as_ref().map(|device| device.cookie(ctx));
         let id = started.session.id;
         let body = LoginResult {
@@ -241,10 +243,11 @@ impl Describe for SignedUp {
     }
 }
 
-/// The session cookie with exactly the attributes of SES-2.
-pub(crate) fn session_cookie(ctx: &Ctx, token: &Token, max_age_secs: Option<u64>) -> HeaderValue {
+/// The session cookie with exactly the attributes of SES-2; one that is remembered lasts as long as its session can.
+pub(crate) fn session_cookie(ctx: &Ctx, token: &Token, session: &SessionRecord) -> HeaderValue {
     let is_secure = ctx.request.is_secure;
     let secure = if is_secure { " Secure;" } else { "" };
+    let max_age_secs = session.is_remembered.then(|| session.absolute_at.since(ctx.now()).as_secs());
     let max_age = max_age_secs.map(|secs| format!("; Max-Age={secs}")).unwrap_or_default();
     let text = format!("{}={}; Path=/;{secure} HttpOnly; SameSite=Lax{max_age}", session_cookie_name(is_secure), token.as_str());
     let mut value = HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""));
@@ -262,7 +265,7 @@ fn cookie_removal(ctx: &Ctx) -> HeaderValue {
 /// Which logins to list.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct SessionFilter {
+pub(crate) struct SessionFilter {
     /// How many logins a page holds, 1 to 100.
     #[schema(minimum = 1)]
     limit: Option<u32>,
@@ -271,9 +274,15 @@ struct SessionFilter {
     cursor: Option<String>,
 }
 
+impl SessionFilter {
+    pub(crate) fn request(self) -> PageRequest {
+        PageRequest::new(self.limit, self.cursor)
+    }
+}
+
 async fn list(ctx: Ctx, Query(filter): Query<SessionFilter>) -> Result<List<SessionView>> {
     let current = ctx.actor.identity()?.session_id;
-    let page = service::list(&ctx, PageRequest::new(filter.limit, filter.cursor)).await?;
+    let page = service::list(&ctx, filter.request()).await?;
     Ok(List(page.map(|session| SessionView::of(session, Some(current)))))
 }
 
@@ -295,14 +304,19 @@ struct RevokeSessions {
 /// How many logins were ended.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({"revoked_count": 2}))]
-struct RevokedSessions {
+pub(crate) struct RevokedSessions {
     /// The number of logins that were live until now.
     revoked_count: i64,
 }
 
 async fn revoke_all(ctx: Ctx, Body(request): Body<RevokeSessions>) -> Result<Json<RevokedSessions>> {
-    let count = service::revoke_mine(&ctx, request.except_current).await?;
-    Ok(Json(RevokedSessions { revoked_count: i64::try_from(count).unwrap_or(i64::MAX) }))
+    Ok(Json(RevokedSessions::of(service::revoke_mine(&ctx, request.except_current).await?)))
+}
+
+impl RevokedSessions {
+    pub(crate) fn of(count: u64) -> RevokedSessions {
+        RevokedSessions { revoked_count: i64::try_from(count).unwrap_or(i64::MAX) }
+    }
 }
 
 /// 204 that removes the cookie and what the browser stored (SES-4).

@@ -26,6 +26,7 @@ pub(crate) fn operations() -> [Operation; 3] {
             .describe("Absent members stay as they are; a null username removes it. Send If-Match to change only what you saw.")
             .raises(&[&NOT_FOUND, &USERNAME_TAKEN])
             .answers_secrets()
+            .refuses_api_keys()
             .authenticated(),
         Operation::get("/api/v1/me/permissions", "listMyPermissions", permissions)
             .tag("Me")
@@ -86,11 +87,11 @@ impl UserView {
     }
 }
 
-/// What to change about yourself.
+/// What to change about a profile.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"display_name": "Ada Lovelace"}))]
-struct MePatch {
+pub(crate) struct ProfileChanges {
     /// 3 to 32 of a-z, 0-9, _ and -; null removes it.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>, max_length = 64)]
@@ -108,8 +109,9 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<S
     Option::<String>::deserialize(deserializer).map(Some)
 }
 
-impl MePatch {
-    fn checked(self) -> Result<ProfilePatch> {
+impl ProfileChanges {
+    /// The changes, or everything that is wrong with them.
+    pub(crate) fn checked(self) -> Result<ProfilePatch> {
         let mut errors = Vec::new();
         let username = match self.username {
             Some(Some(typed)) => Username::from_body(&typed, "/username").map_err(|error| errors.push(error)).ok().map(Some),
@@ -122,7 +124,7 @@ impl MePatch {
     }
 }
 
-fn with_etag((user, roles): (UserRecord, Vec<String>)) -> Etag<Json<UserView>> {
+pub(crate) fn with_etag((user, roles): (UserRecord, Vec<String>)) -> Etag<Json<UserView>> {
     Etag { version: user.version, answer: Json(UserView::of(user, roles)) }
 }
 
@@ -130,7 +132,7 @@ async fn me(ctx: Ctx) -> Result<Etag<Json<UserView>>> {
     Ok(with_etag(service::me(&ctx).await?))
 }
 
-async fn update(ctx: Ctx, if_match: IfMatch, Body(patch): Body<MePatch>) -> Result<Etag<Json<UserView>>> {
+async fn update(ctx: Ctx, if_match: IfMatch, Body(patch): Body<ProfileChanges>) -> Result<Etag<Json<UserView>>> {
     Ok(with_etag(service::update_me(&ctx, patch.checked()?, if_match).await?))
 }
 

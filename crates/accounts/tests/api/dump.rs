@@ -33,6 +33,12 @@ async fn loot() -> Loot {
     patch.json(&json!({ "display_name": "Countess" })).await.expect(200);
     log_in(&app, "a password typed as a name", WRONG).await.expect(401);
     let (first, bob) = (pending(&app, json!({ "email": BOB, "password": OTHER })).await, pending_of(&app, BOB).await);
+    let key = app
+        .post("/api/v1/me/api-keys")
+        .bearer(&next.text("/access_token"))
+        .json(&json!({ "name": "loot", "scopes": [] }))
+        .await
+        .expect(201);
     let (reset, owner) = (reset_token(&app, ADA).await, owner_token(&app).await);
     let carl = client(&app, "carl@example.com").await;
     let change = app.post("/api/v1/me/email-changes").bearer(&carl.access).json(&json!({ "email": "carl@example.org" }));
@@ -42,6 +48,8 @@ async fn loot() -> Loot {
         app.post("/api/v1/auth/email/confirm").json(&json!({ "token": token })).await.expect(204);
     }
     let undo = token_in(&app.last_mail_to("carl@example.com").await);
+    command(&app, &["user", "invite", "grace@example.com", "--role", "admin"]).await.expect("an invitation");
+    let invitation = testkit::token_in(&app.last_mail_to("grace@example.com").await);
     app.advance(MINUTE);
     let mails = app.mails().await;
     app.post("/api/v1/auth/signup/resend").json(&json!({ "signup_token": first.handle })).await.expect(202);
@@ -52,6 +60,7 @@ async fn loot() -> Loot {
     secrets.extend(cookies);
     secrets.extend([at_new, at_old, undo, carl.access, carl.refresh, browser.device.trim_start_matches("device=").to_owned()]);
     secrets.extend([ada.access, ada.refresh, next.text("/access_token"), next.text("/refresh_token"), reset, owner]);
+    secrets.extend([invitation, key.text("/key"), key.text("/key")[15..58].to_owned()]);
     for waiting in [first, bob] {
         secrets.extend([waiting.handle, waiting.token, format!("{}-{}", &waiting.code[..4], &waiting.code[4..]), waiting.code]);
     }
@@ -128,6 +137,7 @@ fn as_bodies(app: &TestApp, text: &str) -> Vec<Request> {
         complete(app, &json!({ "code": text, "signup_token": text })),
         app.post("/api/v1/auth/email/confirm").json(&json!({ "token": text })),
         app.post("/api/v1/auth/email/undo").json(&json!({ "token": text })),
+        accept(app, text, json!({ "password": OTHER })),
         log_in(app, ADA, text),
         log_in(app, text, text),
     ]

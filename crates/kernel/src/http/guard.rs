@@ -18,7 +18,8 @@ use crate::address::limit_key;
 use crate::app::App;
 use crate::ctx::{Ctx, RequestInfo};
 use crate::error::{
-    AMBIGUOUS_CREDENTIALS, Error, FieldError, INTERNAL, MALFORMED_REQUEST, NOT_ACCEPTABLE, OUTCOME_UNKNOWN, Result, UNAUTHENTICATED,
+    AMBIGUOUS_CREDENTIALS, Error, FORBIDDEN, FieldError, INTERNAL, MALFORMED_REQUEST, NOT_ACCEPTABLE, OUTCOME_UNKNOWN, Result,
+    UNAUTHENTICATED,
 };
 use crate::http::extract::{query_pairs, read_body};
 use crate::http::operation::{Access, OperationDoc, RateClass, ResponseDoc};
@@ -30,8 +31,6 @@ use crate::ports::Credential;
 
 /// The longest value of a header that an operation declares.
 pub(crate) const MAX_HEADER_CHARS: usize = 1024;
-/// How recent a login must be for administrative permissions, until sessions carry a grant of their own (SES-3).
-const ADMIN_FRESH: Duration = Duration::from_secs(12 * 3600);
 
 /// What the guard of one operation knows.
 pub(crate) struct Guard {
@@ -147,9 +146,14 @@ async fn admit<'g>(guard: &'g Guard, request: &mut Request, limits: &mut Tightes
             return Err(error);
         }
     };
-    let key = actor.maybe_user_id().map_or(address, |user| guard.app.limiter().key(&user));
+    // Each personal key has a limit of its own, so that a program does not use up what its owner's browser needs.
+    let key = match (actor.credential(), actor.identity()) {
+        (CredentialKind::ApiKey, Ok(identity)) => guard.app.limiter().key(&("key", identity.session_id)),
+        (_, Ok(identity)) => guard.app.limiter().key(&identity.user_id),
+        (_, Err(_)) => address,
+    };
     guard.count(limits, &guard.default, key)?;
-    allow(guard, &actor)?;
+    allow(guard, &actor).await?;
     refuse_unknown_parameters(guard, request.uri().query())?;
     Ok(Ctx::new(guard.app.clone(), actor, info))
 }
@@ -354,16 +358,22 @@ fn is_stale_cookie(error: &Error, credential: Credential<'_>) -> bool {
     matches!(credential, Credential::Cookie(_)) && error.is(&UNAUTHENTICATED)
 }
 
-fn allow(guard: &Guard, actor: &Actor) -> Result<()> {
+async fn allow(guard: &Guard, actor: &Actor) -> Result<()> {
+    if guard.doc.refuses_api_keys && actor.credential() == CredentialKind::ApiKey {
+        return Err(FORBIDDEN.because("A key cannot do this; log in."));
+    }
     match guard.doc.access {
         Access::Public => Ok(()),
         Access::Authenticated => actor.identity().map(|_| ()),
         Access::Permission(permission) => {
             actor.require(permission)?;
-            if permission.is_administrative && actor.identity().is_ok() {
-                actor.require_recent(guard.app.clock().now(), ADMIN_FRESH)
-            } else {
-                Ok(())
+            if !permission.is_administrative {
+                return Ok(());
+            }
+            actor.require_admin_grant(guard.app.clock().now())?;
+            match guard.app.ports().authenticator() {
+                Some(authenticator) => authenticator.note_admin_use(&guard.app, actor).await,
+                None => Ok(()),
             }
         }
     }

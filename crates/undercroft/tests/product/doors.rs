@@ -10,6 +10,8 @@ const OPEN: &[&str] = &[
     "GET /api/openapi.json",
     "POST /api/v1/auth/email/confirm",
     "POST /api/v1/auth/email/undo",
+    "POST /api/v1/auth/invitations/accept",
+    "POST /api/v1/auth/invitations/decline",
     "POST /api/v1/auth/login",
     "GET /api/v1/auth/methods",
     "POST /api/v1/auth/owner",
