@@ -3,11 +3,13 @@
 //! * `signups`: nothing exists for an address until its mailbox is proven
 //! * `logins`: one answer for every failure, growing waits per typed name
 //! * `sessions`: cookies for browsers, tokens for clients; the same revocation for both
+//! * `api_keys`: what programs use instead, never more than their owner may
 //! * `tokens`: access tokens (JWT) and refresh tokens that survive twenty tabs and catch a thief
 //! * `passwords`, `hashing`: what is acceptable, how it is hashed without stalling the server
 //! * `owners`: the first owner, by a link that only the console shows
 //! * `users`, `roles`, `emails`: who there is and what they may do
 
+mod api_keys;
 mod commands;
 pub mod emails;
 pub mod events;
@@ -34,7 +36,7 @@ use crate::hashing::{Hasher, HasherSettings};
 use crate::passwords::policy::PasswordPolicy;
 use crate::sessions::SessionCache;
 use crate::sessions::service::SessionAuthenticator;
-use crate::settings::{AccountSettings, GuessingSettings, PageSettings, PasswordSettings, SessionSettings, TokenSettings};
+use crate::settings::{AccountSettings, GuessingSettings, PageSettings, PasswordSettings, ResetSettings, SessionSettings, TokenSettings};
 use crate::tokens::SigningKeys;
 
 pub use roles::{ADMIN, MEMBER, OWNER};
@@ -43,10 +45,19 @@ pub use roles::{ADMIN, MEMBER, OWNER};
 pub static ROTATE_KEYS: Permission =
     Permission::new("accounts:signing_keys:rotate", "Replace the keys that sign access tokens.").administrative();
 
+/// Who may see everybody's API keys.
+pub static READ_KEYS: Permission =
+    Permission::new("accounts:api_keys:read", "See everybody's API keys, though not the secret in them.").administrative();
+/// Who may revoke everybody's API keys.
+pub static REVOKE_KEYS: Permission = Permission::new("accounts:api_keys:revoke", "Revoke everybody's API keys.").administrative();
+
 /// What administrators do not get by themselves (accounts.md §7).
 pub(crate) static OWNER_ONLY: &[&Permission] = &[&ROTATE_KEYS];
 
-const MIGRATIONS: &[db::Migration] = db::migrations![(1, "accounts", include_str!("../migrations/0001_accounts.sql"))];
+const MIGRATIONS: &[db::Migration] = db::migrations![
+    (1, "accounts", include_str!("../migrations/0001_accounts.sql")),
+    (4, "api_keys", include_str!("../migrations/0004_api_keys.sql")),
+];
 
 /// The module.
 #[derive(Debug, Default)]
@@ -78,11 +89,12 @@ impl Module for Accounts {
             .settings::<PasswordSettings>()
             .settings::<SessionSettings>()
             .settings::<TokenSettings>()
+            .settings::<ResetSettings>()
             .settings::<GuessingSettings>()
             .settings::<PageSettings>()
             .migrations(MIGRATIONS)
             .problems(problems::PROBLEMS)
-            .permissions(&[&ROTATE_KEYS])
+            .permissions(&[&ROTATE_KEYS, &READ_KEYS, &REVOKE_KEYS])
             .state(move |setup| Hasher::start(&hasher_settings(setup.settings::<PasswordSettings>(), is_cheap)))
             .state(|setup| PasswordPolicy::new(setup.settings::<PasswordSettings>().min_length as usize))
             .state(|_| Ok(SessionCache::default()))
@@ -103,7 +115,8 @@ impl Module for Accounts {
             .routes(tokens::http::operations())
             .routes(passwords::http::operations())
             .routes(sessions::http::operations())
-            .routes(users::http::operations());
+            .routes(users::http::operations())
+            .routes(api_keys::http::operations());
         register_events(parts);
         register_templates(parts);
         register_watchers(parts);
@@ -147,6 +160,8 @@ fn register_events(parts: &mut Parts<'_>) {
         .emits::<events::PasswordChanged>()
         .emits::<events::PasswordResetRequested>()
         .emits::<events::RefreshTokenReplayed>()
+        .emits::<events::ApiKeyCreated>()
+        .emits::<events::ApiKeyRevoked>()
         .emits::<events::RoleAssigned>()
         .emits::<events::SigningKeyRotated>();
 }
@@ -161,6 +176,8 @@ fn register_templates(parts: &mut Parts<'_>) {
         .template(kernel::template!("accounts/reset_password", "de", "../emails/reset_password/de"))
         .template(kernel::template!("accounts/password_changed", "en", "../emails/password_changed/en"))
         .template(kernel::template!("accounts/password_changed", "de", "../emails/password_changed/de"))
+        .template(kernel::template!("accounts/api_key_created", "en", "../emails/api_key_created/en"))
+        .template(kernel::template!("accounts/api_key_created", "de", "../emails/api_key_created/de"))
         .template(kernel::template!("accounts/refresh_token_replayed", "en", "../emails/refresh_token_replayed/en"))
         .template(kernel::template!("accounts/refresh_token_replayed", "de", "../emails/refresh_token_replayed/de"));
 }

@@ -6,6 +6,7 @@ use kernel::error::{NOT_FOUND, UNAUTHENTICATED};
 use kernel::{AuditEntry, Ctx, Error, FieldError, Id, Result, Session, Timestamp, Tx, UserId};
 use serde::Serialize;
 
+use crate::api_keys;
 use crate::emails::address::EmailAddress;
 use crate::events::{PasswordChanged, PasswordResetRequested};
 use crate::hashing::Hasher;
@@ -15,7 +16,7 @@ use crate::passwords::policy::{PasswordPolicy, check_not_too_long};
 use crate::passwords::store;
 use crate::secrets::{Password, Token};
 use crate::sessions::{self, SessionKind};
-use crate::settings::{PageSettings, SessionSettings};
+use crate::settings::{PageSettings, ResetSettings, SessionSettings};
 use crate::users::{self, UserStatus};
 
 /// The least time between two reset mails to one address (RST-9).
@@ -76,8 +77,13 @@ pub(crate) async fn confirm_reset(ctx: &Ctx, token: String, password: Password) 
     ctx.write(move |tx| {
         let row = one_time::consume(tx, &token, Purpose::Reset, now)?;
         let user = row.user_id.ok_or(&NOT_FOUND)?;
+        // Whoever makes an API key at this moment holds the row first, or finds the login ended.
+        users::store::lock(tx, user)?;
         replace(tx, &context, user, &phc)?;
         sessions::service::revoke_all(tx, &context, user, None)?;
+        if context.settings::<ResetSettings>().revokes_api_keys {
+            api_keys::service::revoke_all(tx, &context, user)?;
+        }
         for name in users::store::login_names(tx, user)? {
             throttle::clear(tx, &context, &name)?;
         }

@@ -10,6 +10,7 @@ use kernel::page::{CursorValue, KeyKind, Keyset, Page, PageRequest, SortKey};
 use kernel::ports::{Authenticator, Credential};
 use kernel::{Actor, App, AuditEntry, CredentialKind, Ctx, Error, Id, Identity, LogAndContinue, RequestInfo, Result, Session, Tx, UserId};
 
+use crate::api_keys;
 use crate::events::{SessionRevoked, SessionStarted};
 use crate::roles;
 use crate::secrets::Token;
@@ -115,7 +116,7 @@ fn drop_surplus(tx: &mut Tx<'_, '_>, session: &SessionRecord) -> Result<()> {
     Ok(())
 }
 
-/// Turns cookies and access tokens into actors.
+/// Turns cookies, access tokens and API keys into actors.
 pub(crate) struct SessionAuthenticator;
 
 impl Authenticator for SessionAuthenticator {
@@ -123,13 +124,15 @@ impl Authenticator for SessionAuthenticator {
         Box::pin(async move {
             match credential {
                 Credential::Cookie(text) => by_cookie(app, text, from).await,
+                Credential::Bearer(text) if text.starts_with(api_keys::FAMILY) => api_keys::service::authenticate(app, text, from).await,
                 Credential::Bearer(text) => by_access_token(app, text, from).await,
             }
         })
     }
 }
 
-fn lookup_context(app: &App, from: IpAddr) -> Ctx {
+/// The context of finding out who is calling.
+pub(crate) fn lookup_context(app: &App, from: IpAddr) -> Ctx {
     let request = RequestInfo { client_address: from, ..RequestInfo::internal("authenticate") };
     Ctx::new(app.clone(), Actor::anonymous(), Arc::new(request))
 }

@@ -7,7 +7,8 @@ use accounts::problems::PROBLEMS;
 use crate::support::*;
 
 /// The codes of accounts that stand in `errors[]` only.
-const FIELD_CODES: [&str; 5] = ["password_too_short", "password_too_long", "current_password_wrong", "email_invalid", "username_invalid"];
+const FIELD_CODES: [&str; 6] =
+    ["password_too_short", "password_too_long", "current_password_wrong", "email_invalid", "username_invalid", "scope_not_allowed"];
 
 /// The text of all tests but this file.
 fn tests() -> String {
