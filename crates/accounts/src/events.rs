@@ -118,6 +118,26 @@ event! {
 }
 
 event! {
+    /// A person made an API key.
+    pub struct ApiKeyCreated as "accounts.api_key.created" {
+        /// The key.
+        pub api_key_id: Uuid,
+        /// The person.
+        pub user_id: Uuid,
+    }
+}
+
+event! {
+    /// An API key, or all API keys of a person, ended before their time.
+    pub struct ApiKeyRevoked as "accounts.api_key.revoked" {
+        /// The key; null when several ended.
+        pub api_key_id: Option<Uuid>,
+        /// The person.
+        pub user_id: Uuid,
+    }
+}
+
+event! {
     /// A person got a role.
     pub struct RoleAssigned as "accounts.role.assigned" {
         /// The person.
@@ -174,26 +194,6 @@ event! {
     pub struct InvitationAccepted as "accounts.invitation.accepted" {
         /// The invitation.
         pub invitation_id: Uuid,
-        /// The person.
-        pub user_id: Uuid,
-    }
-}
-
-event! {
-    /// A person made a key for a program.
-    pub struct ApiKeyCreated as "accounts.api_key.created" {
-        /// The key.
-        pub key_id: Uuid,
-        /// The person.
-        pub user_id: Uuid,
-    }
-}
-
-event! {
-    /// A key, or all keys of a person, ended before their time.
-    pub struct ApiKeyRevoked as "accounts.api_key.revoked" {
-        /// The key; null when several ended.
-        pub key_id: Option<Uuid>,
         /// The person.
         pub user_id: Uuid,
     }

@@ -14,7 +14,7 @@ const BATCH: u64 = 500;
 /// How long failures are remembered after the last one.
 const FAILURES_KEPT: Duration = Duration::from_secs(24 * 3600);
 
-/// Forgets expired sessions, tokens, sign-ups, invitations, keys and throttles.
+/// Forgets expired sessions, tokens, API keys, sign-ups, changes of address, invitations and throttles.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Purge {}
 

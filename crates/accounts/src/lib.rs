@@ -3,12 +3,12 @@
 //! * `signups`: nothing exists for an address until its mailbox is proven
 //! * `logins`: one answer for every failure, growing waits per typed name, known devices, limits per client address
 //! * `sessions`: cookies for browsers, tokens for clients; the same revocation for both
+//! * `api_keys`: what programs use instead, never more than their owner may
 //! * `tokens`: access tokens (JWT) and refresh tokens that survive twenty tabs and catch a thief
 //! * `passwords`, `hashing`: what is acceptable, how it is hashed without stalling the server
 //! * `owners`: the first owner, by a link that only the console shows
 //! * `emails`: what an address is, and how a person changes theirs
 //! * `users`, `roles`: who there is and what they may do
-//! * `api_keys`: what people give to programs instead of a login
 //! * `invitations`: accounts that wait for whoever holds the mailbox
 
 mod api_keys;
@@ -58,6 +58,7 @@ const MIGRATIONS: &[db::Migration] = db::migrations![
     (1, "accounts", include_str!("../migrations/0001_accounts.sql")),
     (2, "people", include_str!("../migrations/0002_people.sql")),
     (3, "doors", include_str!("../migrations/0003_doors.sql")),
+    (4, "api_keys", include_str!("../migrations/0004_api_keys.sql")),
 ];
 
 /// The module.

@@ -21,10 +21,11 @@ pub(crate) static READ_SESSIONS: Permission = Permission::new("accounts:sessions
 /// End anybody's logins.
 pub(crate) static REVOKE_SESSIONS: Permission = Permission::new("accounts:sessions:revoke", "End everybody's logins.").administrative();
 /// See anybody's keys.
-pub(crate) static READ_API_KEYS: Permission = Permission::new("accounts:api_keys:read", "See everybody's personal keys.").administrative();
+pub(crate) static READ_API_KEYS: Permission =
+    Permission::new("accounts:api_keys:read", "See everybody's API keys, though not the secret in them.").administrative();
 /// End anybody's keys.
 pub(crate) static REVOKE_API_KEYS: Permission =
-    Permission::new("accounts:api_keys:revoke", "End everybody's personal keys, and make keys that last longer than a year.")
+    Permission::new("accounts:api_keys:revoke", "End everybody's API keys, and make keys that last longer than others may.")
         .administrative();
 /// See roles.
 pub(crate) static READ_ROLES: Permission = Permission::new("accounts:roles:read", "See roles and what they allow.").administrative();

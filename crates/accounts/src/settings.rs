@@ -147,7 +147,7 @@ kernel::settings! {
 }
 
 kernel::settings! {
-    /// Access and refresh tokens.
+    /// Access and refresh tokens, and API keys.
     pub struct TokenSettings in "accounts.tokens" {
         /// How long an access token is good; at most 1 hour.
         pub access_ttl: Span = Span::minutes(10),
@@ -155,9 +155,9 @@ kernel::settings! {
         pub refresh_idle: Span = Span::days(14),
         /// How long a chain of refresh tokens lasts.
         pub refresh_absolute: Span = Span::days(30),
-        /// How many days a personal key lasts when its maker does not say.
+        /// How many days an API key is good unless its maker says; 1 to api_key_max_days.
         pub api_key_default_days: u32 = 90,
-        /// How many days a personal key lasts at most, unless an administrator makes it; at most 365.
+        /// How many days an API key is good at most, unless an administrator makes it; at most 365.
         pub api_key_max_days: u32 = 365,
     }
 }
@@ -219,10 +219,19 @@ pub(crate) fn check(app: &App, are_limits_for_tests: bool) -> Result<()> {
         (hours(&tokens.refresh_idle) <= 90 * 24, "accounts.tokens.refresh_idle", "90d", "TOK-8"),
         (hours(&tokens.refresh_absolute) <= 90 * 24, "accounts.tokens.refresh_absolute", "90d", "TOK-8"),
         (tokens.api_key_max_days <= 365, "accounts.tokens.api_key_max_days", "365", "KEY-1"),
+        (
+            tokens.api_key_default_days <= tokens.api_key_max_days,
+            "accounts.tokens.api_key_default_days",
+            "accounts.tokens.api_key_max_days",
+            "KEY-1",
+        ),
         (limits.free_failures <= 10, "accounts.limits.free_failures", "10", "LOG-1"),
         (limits.address_failures.is_within(MOST_FAILURES) || are_limits_for_tests, "accounts.limits.address_failures", "300/10m", "LOG-3"),
         (limits.mail_per_address.is_within(Rate::per_hour(6)) || are_limits_for_tests, "accounts.limits.mail_per_address", "6/h", "RST-9"),
     ];
+    if tokens.api_key_default_days == 0 {
+        return Err(INTERNAL.because("The setting accounts.tokens.api_key_default_days must be at least 1 (KEY-1)."));
+    }
     match rules.into_iter().find(|(is_fine, ..)| !is_fine) {
         None => Ok(()),
         Some((_, key, most, rule)) => Err(INTERNAL.because(format!("The setting {key} may be at most {most} ({rule})."))),

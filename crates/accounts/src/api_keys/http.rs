@@ -1,66 +1,63 @@
-//! Personal keys over HTTP.
+//! API keys over HTTP: one's own, and everybody's for administrators.
 
-use kernel::error::{CURSOR_INVALID, FORBIDDEN, NOT_FOUND, QUOTA_EXCEEDED, REAUTHENTICATION_REQUIRED};
+use kernel::error::{CURSOR_INVALID, NOT_FOUND, QUOTA_EXCEEDED, REAUTHENTICATION_REQUIRED};
 use kernel::http::{Body, Created, List, NoContent, Operation, Path, Query};
 use kernel::page::PageRequest;
-use kernel::{Ctx, Id, Result, Timestamp, UserId};
-use serde::{Deserialize, Serialize};
+use kernel::{Ctx, Error, Id, Result, Timestamp, UserId};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
 
-use crate::api_keys::{ApiKey, ApiKeyRecord, PREFIX, service};
+use crate::api_keys::{ApiKey, ApiKeyRecord, service};
 use crate::permissions::{READ_API_KEYS, REVOKE_API_KEYS};
+use crate::users::names::DisplayName;
 
 pub(crate) fn operations() -> [Operation; 5] {
     [
         Operation::get("/api/v1/me/api-keys", "listMyApiKeys", list_mine)
             .tag("Me")
-            .summary("List your keys")
-            .describe("Newest first, expired ones too; the secret part is never shown again.")
+            .summary("List your API keys")
+            .describe("Those that can still be used, newest first. What was revoked or has expired is not among them.")
             .raises(&[&CURSOR_INVALID])
-            .refuses_api_keys()
-            .answers_secrets()
             .authenticated(),
         Operation::post("/api/v1/me/api-keys", "createMyApiKey", create)
             .tag("Me")
-            .summary("Make a key for a program")
+            .summary("Make an API key")
             .describe(
-                "It may do what its scopes name, as far as you may do it yourself at that moment; it cannot touch credentials, sessions or keys. The \
-                 answer is the only place where the key is shown. Needs a login at most ten minutes old.",
+                "Needs a login at most ten minutes old. The key is shown this once; send it as a Bearer token. It may do what its scopes name and you \
+                 may do at that moment, never more, and it can touch no password, login or key. A mail tells you of it.",
             )
-            .raises(&[&REAUTHENTICATION_REQUIRED, &QUOTA_EXCEEDED, &NOT_FOUND])
-            .refuses_api_keys()
+            .raises(&[&REAUTHENTICATION_REQUIRED, &QUOTA_EXCEEDED])
+            // A remembered answer would be a second place where the key is kept, and a second time it is shown.
             .without_idempotency_key()
             .answers_secrets()
             .authenticated(),
-        Operation::delete("/api/v1/me/api-keys/{key_id}", "revokeMyApiKey", revoke_mine)
+        Operation::delete("/api/v1/me/api-keys/{api_key_id}", "revokeMyApiKey", revoke_mine)
             .tag("Me")
-            .summary("End one of your keys")
+            .summary("Revoke one of your API keys")
             .describe("It fails from the next request on.")
-            .refuses_api_keys()
+            .raises(&[&NOT_FOUND])
             .authenticated(),
         Operation::get("/api/v1/api-keys", "listApiKeys", list_all)
-            .tag("Users")
-            .summary("List everybody's keys")
-            .describe("Newest first, expired ones too.")
+            .tag("API keys")
+            .summary("List everybody's API keys")
+            .describe("Those that can still be used, newest first.")
             .raises(&[&CURSOR_INVALID])
-            .refuses_api_keys()
-            .answers_secrets()
             .requires(&READ_API_KEYS),
-        Operation::delete("/api/v1/api-keys/{key_id}", "revokeApiKey", revoke_any)
-            .tag("Users")
-            .summary("End somebody's key")
-            .describe("It fails from the next request on. Only an owner ends an owner's.")
-            .raises(&[&FORBIDDEN])
-            .refuses_api_keys()
+        Operation::delete("/api/v1/api-keys/{api_key_id}", "revokeApiKey", revoke_any)
+            .tag("API keys")
+            .summary("Revoke anybody's API key")
+            .describe("It fails from the next request on.")
+            .raises(&[&NOT_FOUND])
             .requires(&REVOKE_API_KEYS),
     ]
 }
 
-/// A key, without its secret.
+/// An API key, without the key itself.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
-    "id": "019ab0b2-8f00-7000-8000-000000000005", "user_id": "019ab0b2-8f00-7000-8000-000000000001", "name": "Nightly export",
-    "begins_with": "uc_pat_Zm9vYmFy", "scopes": ["accounts:users:read"], "created_at": "2026-11-22T12:00:00.000Z",
+    "id": "019ab0b2-8f00-7000-8000-000000000003", "user_id": "019ab0b2-8f00-7000-8000-000000000001", "public_id": "4kTq-9Xz",
+    "name": "Nightly import", "scopes": ["links:links:create"], "created_at": "2026-11-22T12:00:00.000Z",
     "expires_at": "2027-02-20T12:00:00.000Z", "last_used_at": null
 }))]
 struct ApiKeyView {
@@ -70,27 +67,27 @@ struct ApiKeyView {
     /// Whose it is.
     #[schema(value_type = uuid::Uuid)]
     user_id: UserId,
-    /// What its owner calls it.
+    /// The eight characters after `uc_pat_`, by which a key that was found somewhere is recognised.
+    public_id: String,
+    /// What it is for.
     name: String,
-    /// How its text begins.
-    begins_with: String,
-    /// What it may do, as far as its owner may.
+    /// The permissions it may use, as far as its owner holds them.
     scopes: Vec<String>,
     /// When it was made.
     created_at: Timestamp,
     /// When it ends.
     expires_at: Timestamp,
-    /// When it was last used, to within minutes.
+    /// When it was last used, to within a minute; null if never.
     last_used_at: Option<Timestamp>,
 }
 
-impl ApiKeyView {
-    fn of(key: ApiKeyRecord) -> ApiKeyView {
+impl From<ApiKeyRecord> for ApiKeyView {
+    fn from(key: ApiKeyRecord) -> Self {
         ApiKeyView {
             id: key.id,
             user_id: key.user_id,
+            public_id: key.public_id,
             name: key.name,
-            begins_with: format!("{PREFIX}{}", key.public_id),
             scopes: key.scopes,
             created_at: key.created_at,
             expires_at: key.expires_at,
@@ -99,10 +96,54 @@ impl ApiKeyView {
     }
 }
 
+/// A new API key, with the key itself.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "api_key": {
+        "id": "019ab0b2-8f00-7000-8000-000000000003", "user_id": "019ab0b2-8f00-7000-8000-000000000001", "public_id": "4kTq-9Xz",
+        "name": "Nightly import", "scopes": ["links:links:create"], "created_at": "2026-11-22T12:00:00.000Z",
+        "expires_at": "2027-02-20T12:00:00.000Z", "last_used_at": null
+    },
+    "key": "uc_pat_4kTq-9Xz9Zc3vVb1Yw0K5tq8XoJmR2dLh7sPnUeGfA4iBkC6xTM3fH_a2"
+}))]
+struct NewKeyView {
+    /// What was made.
+    api_key: ApiKeyView,
+    /// The key: keep it now, it is not shown again.
+    #[schema(value_type = String)]
+    #[serde(serialize_with = "exposed")]
+    key: SecretString,
+}
+
+fn exposed<S: Serializer>(key: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(key.expose_secret())
+}
+
+/// The API key you want.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "Nightly import", "scopes": [], "expires_at": null}))]
+struct NewApiKey {
+    /// What it is for, 1 to 80 characters.
+    #[schema(min_length = 1, max_length = 80)]
+    name: String,
+    /// The permissions it may use: such as you hold yourself and as are not administrative. Without any it only tells who you are.
+    #[schema(max_items = 100)]
+    scopes: Vec<String>,
+    /// When it ends; 90 days from now unless you say, at most 365, or as the operator has set.
+    expires_at: Option<Timestamp>,
+}
+
+async fn create(ctx: Ctx, Body(wish): Body<NewApiKey>) -> Result<Created<NewKeyView>> {
+    let name = DisplayName::from_body(&wish.name, "/name").map_err(|error| Error::invalid(vec![error]))?;
+    let (record, key) = service::create(&ctx, service::NewApiKey { name, scopes: wish.scopes, expires_at: wish.expires_at }).await?;
+    Ok(Created { location: format!("/api/v1/me/api-keys/{}", record.id), body: NewKeyView { api_key: record.into(), key } })
+}
+
 /// Which keys to list.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ApiKeyQuery {
+struct ApiKeyFilter {
     /// How many keys a page holds, 1 to 100.
     #[schema(minimum = 1)]
     limit: Option<u32>,
@@ -111,54 +152,18 @@ struct ApiKeyQuery {
     cursor: Option<String>,
 }
 
-async fn list_mine(ctx: Ctx, Query(query): Query<ApiKeyQuery>) -> Result<List<ApiKeyView>> {
-    Ok(List(service::list_mine(&ctx, PageRequest::new(query.limit, query.cursor)).await?.map(ApiKeyView::of)))
+async fn list_mine(ctx: Ctx, Query(filter): Query<ApiKeyFilter>) -> Result<List<ApiKeyView>> {
+    let page = service::list(&ctx, PageRequest::new(filter.limit, filter.cursor)).await?;
+    Ok(List(page.map(ApiKeyView::from)))
 }
 
-async fn list_all(ctx: Ctx, Query(query): Query<ApiKeyQuery>) -> Result<List<ApiKeyView>> {
-    Ok(List(service::list_all(&ctx, PageRequest::new(query.limit, query.cursor)).await?.map(ApiKeyView::of)))
-}
-
-/// A key to make.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({"name": "Nightly export", "scopes": []}))]
-struct NewApiKey {
-    /// What to call it.
-    #[schema(min_length = 1, max_length = 80)]
-    name: String,
-    /// The permissions that it may use; you hold them all.
-    #[schema(max_items = 500)]
-    scopes: Vec<String>,
-    /// When it ends: in 90 days by default, in a year at most.
-    expires_at: Option<Timestamp>,
-}
-
-/// A key that was just made.
-#[derive(Serialize, ToSchema)]
-#[schema(example = json!({
-    "api_key": {
-        "id": "019ab0b2-8f00-7000-8000-000000000005", "user_id": "019ab0b2-8f00-7000-8000-000000000001", "name": "Nightly export",
-        "begins_with": "uc_pat_Zm9vYmFy", "scopes": [], "created_at": "2026-11-22T12:00:00.000Z",
-        "expires_at": "2027-02-20T12:00:00.000Z", "last_used_at": null
-    },
-    "key": "uc_pat_Zm9vYmFy9Zc3vVb1Yw0K5tq8XoJmR2dLh7sPnUeGfA4iBkC6xTMAbCdEf"
-}))]
-struct ApiKeyMade {
-    /// What is kept of it.
-    api_key: ApiKeyView,
-    /// Its whole text, shown this once; it goes into the Authorization header after `Bearer`.
-    key: String,
-}
-
-async fn create(ctx: Ctx, Body(new): Body<NewApiKey>) -> Result<Created<ApiKeyMade>> {
-    let (record, text) = service::create(&ctx, new.name, new.scopes, new.expires_at).await?;
-    let location = format!("/api/v1/me/api-keys/{}", record.id);
-    Ok(Created { location, body: ApiKeyMade { api_key: ApiKeyView::of(record), key: text.reveal() } })
+async fn list_all(ctx: Ctx, Query(filter): Query<ApiKeyFilter>) -> Result<List<ApiKeyView>> {
+    let page = service::list_all(&ctx, PageRequest::new(filter.limit, filter.cursor)).await?;
+    Ok(List(page.map(ApiKeyView::from)))
 }
 
 async fn revoke_mine(ctx: Ctx, Path(id): Path<Id<ApiKey>>) -> Result<NoContent> {
-    service::revoke_mine(&ctx, id).await?;
+    service::revoke(&ctx, id).await?;
     Ok(NoContent)
 }
 

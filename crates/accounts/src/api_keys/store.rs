@@ -1,13 +1,14 @@
-//! SQL of personal keys.
+//! SQL of API keys.
 
-use db::{Conn, Error, ToParam as _, params};
+use db::{Conn, Error, Param, ToParam, params};
 use kernel::page::Keyset;
 use kernel::{Id, Timestamp, UserId};
 
 use crate::api_keys::{ApiKey, ApiKeyRecord};
+use crate::secrets::is_same;
 
 db::row! {
-    /// A row of `accounts_api_keys`.
+    /// A row of `accounts_api_keys` as its owner sees it.
     pub(crate) struct KeyRow {
         pub(crate) id: Id<ApiKey>,
         pub(crate) public_id: String,
@@ -27,7 +28,7 @@ impl From<KeyRow> for ApiKeyRecord {
             public_id: row.public_id,
             user_id: row.user_id,
             name: row.name,
-            scopes: row.scopes.split_whitespace().map(str::to_owned).collect(),
+            scopes: names_in(&row.scopes),
             created_at: row.created_at,
             expires_at: row.expires_at,
             last_used_at: row.last_used_at,
@@ -35,77 +36,113 @@ impl From<KeyRow> for ApiKeyRecord {
     }
 }
 
-pub(crate) fn insert(tx: &mut db::Tx<'_>, new: &ApiKeyRecord, secret_hash: &[u8; 32]) -> Result<(), Error> {
+db::row! {
+    /// A key that somebody sent, with the state of its owner.
+    pub(crate) struct PresentedRow {
+        pub(crate) id: Id<ApiKey>,
+        pub(crate) user_id: UserId,
+        pub(crate) scopes: String,
+        pub(crate) created_at: Timestamp,
+        pub(crate) last_used_at: Option<Timestamp>,
+        pub(crate) must_change: Option<bool>,
+        secret_hash: Vec<u8>,
+        expires_at: Timestamp,
+        revoked_at: Option<Timestamp>,
+        status: String,
+    }
+}
+
+impl PresentedRow {
+    /// Whether this secret opens it at `now`.
+    pub(crate) fn opens(&self, secret_hash: &[u8; 32], now: Timestamp) -> bool {
+        is_same(&self.secret_hash, secret_hash) && self.revoked_at.is_none() && now < self.expires_at && self.status == "active"
+    }
+}
+
+/// The names in a stored list of scopes; what cannot be read allows nothing.
+pub(crate) fn names_in(scopes: &str) -> Vec<String> {
+    serde_json::from_str(scopes).unwrap_or_default()
+}
+
+/// Stores a key; `scopes` is a JSON list of names.
+pub(crate) fn insert(tx: &mut db::Tx<'_>, key: &ApiKeyRecord, scopes: &str, secret_hash: &[u8; 32]) -> Result<(), Error> {
     tx.execute(
         "INSERT INTO accounts_api_keys (id, public_id, secret_hash, user_id, name, scopes, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        params![new.id, new.public_id, secret_hash, new.user_id, new.name, new.scopes.join(" "), new.created_at, new.expires_at],
+        params![key.id, key.public_id, secret_hash, key.user_id, key.name, scopes, key.created_at, key.expires_at],
     )?;
     Ok(())
 }
 
-/// The live key with this public identifier, and the hash of its secret.
-pub(crate) fn find_live(c: &mut Conn, public_id: &str, now: Timestamp) -> Result<Option<(ApiKeyRecord, [u8; 32])>, Error> {
-    let row = c.opt::<KeyRow>(
-        "SELECT id, public_id, user_id, name, scopes, created_at, expires_at, last_used_at FROM accounts_api_keys \
-         WHERE public_id = ? AND revoked_at IS NULL AND expires_at > ?",
-        params![public_id, now],
-    )?;
-    let Some(row) = row else { return Ok(None) };
-    let hash = c.opt::<([u8; 32],)>("SELECT secret_hash FROM accounts_api_keys WHERE id = ?", params![row.id])?;
-    Ok(hash.map(|(hash,)| (ApiKeyRecord::from(row), hash)))
+/// The key with this public part.
+pub(crate) fn find_presented(c: &mut Conn, public_id: &str) -> Result<Option<PresentedRow>, Error> {
+    c.opt(
+        "SELECT k.id, k.user_id, k.scopes, k.created_at, k.last_used_at, p.must_change, k.secret_hash, k.expires_at, k.revoked_at, u.status \
+         FROM accounts_api_keys k JOIN accounts_users u ON u.id = k.user_id LEFT JOIN accounts_passwords p ON p.user_id = k.user_id \
+         WHERE k.public_id = ?",
+        params![public_id],
+    )
 }
 
-/// One page of the keys that were not revoked, of one person or of everybody.
-pub(crate) fn list(c: &mut Conn, user: Option<UserId>, keyset: &Keyset) -> Result<Vec<ApiKeyRecord>, Error> {
+/// How many live keys a person has, counted up to 50.
+pub(crate) fn live_count(c: &mut Conn, user: UserId, now: Timestamp) -> Result<usize, Error> {
+    let rows = c.all::<(Id<ApiKey>,)>(
+        "SELECT id FROM accounts_api_keys WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ? LIMIT 50",
+        params![user, now],
+    )?;
+    Ok(rows.len())
+}
+
+/// One page of the live keys, of one person or of all.
+pub(crate) fn live(c: &mut Conn, user: Option<UserId>, now: Timestamp, keyset: &Keyset) -> Result<Vec<ApiKeyRecord>, Error> {
     let (condition, values) = keyset.condition();
-    let (owner, mut all) = match &user {
-        Some(user) => ("user_id = ? AND ", vec![user.to_param()]),
-        None => ("", Vec::new()),
-    };
-    all.extend(values);
+    let owner = if user.is_some() { "user_id = ? AND" } else { "" };
+    let mut all: Vec<Param<'_>> = user.iter().map(ToParam::to_param).collect();
     let sql = format!(
         "SELECT id, public_id, user_id, name, scopes, created_at, expires_at, last_used_at FROM accounts_api_keys \
-         WHERE {owner}revoked_at IS NULL AND {condition} ORDER BY {} LIMIT {}",
+         WHERE {owner} revoked_at IS NULL AND expires_at > ? AND {condition} ORDER BY {} LIMIT {}",
         keyset.order_by(),
         keyset.limit()
     );
+    all.extend_from_slice(params![now]);
+    all.extend_from_slice(&values);
     Ok(c.all::<KeyRow>(sql, &all)?.into_iter().map(ApiKeyRecord::from).collect())
 }
 
-/// Some of the live keys of a person, at most `limit`.
-pub(crate) fn some_live(c: &mut Conn, user: UserId, now: Timestamp, limit: usize) -> Result<Vec<Id<ApiKey>>, Error> {
-    let sql = format!("SELECT id FROM accounts_api_keys WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ? LIMIT {limit}");
-    Ok(c.all::<(Id<ApiKey>,)>(sql, params![user, now])?.into_iter().map(|(id,)| id).collect())
-}
-
-/// Whose key this is, unless it was revoked.
+/// Whose key it is.
 pub(crate) fn owner_of(c: &mut Conn, id: Id<ApiKey>) -> Result<Option<UserId>, Error> {
-    let row = c.opt::<(UserId,)>("SELECT user_id FROM accounts_api_keys WHERE id = ? AND revoked_at IS NULL", params![id])?;
-    Ok(row.map(|(user,)| user))
+    Ok(c.opt::<(UserId,)>("SELECT user_id FROM accounts_api_keys WHERE id = ?", params![id])?.map(|(user,)| user))
 }
 
-/// Ends a key of this person; false when it is not there or was ended before.
+/// Ends one key of this person; false when it is not there or over.
 pub(crate) fn revoke(tx: &mut db::Tx<'_>, user: UserId, id: Id<ApiKey>, now: Timestamp) -> Result<bool, Error> {
     let changed = tx.execute(
-        "UPDATE accounts_api_keys SET revoked_at = ? WHERE id = ? AND user_id = ? AND revoked_at IS NULL",
-        params![now, id, user],
+        "UPDATE accounts_api_keys SET revoked_at = ? WHERE id = ? AND user_id = ? AND revoked_at IS NULL AND expires_at > ?",
+        params![now, id, user, now],
     )?;
     Ok(changed == 1)
 }
 
-/// Ends every key of a person; tells how many.
+/// Ends every live key of a person; tells how many.
 pub(crate) fn revoke_all(tx: &mut db::Tx<'_>, user: UserId, now: Timestamp) -> Result<u64, Error> {
-    tx.execute("UPDATE accounts_api_keys SET revoked_at = ? WHERE user_id = ? AND revoked_at IS NULL", params![now, user])
+    tx.execute(
+        "UPDATE accounts_api_keys SET revoked_at = ? WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ?",
+        params![now, user, now],
+    )
 }
 
-pub(crate) fn touch(tx: &mut db::Tx<'_>, id: Id<ApiKey>, now: Timestamp) -> Result<(), Error> {
+/// Notes that a key was used, unless that was noted after `before` already.
+pub(crate) fn touch(tx: &mut db::Tx<'_>, id: Id<ApiKey>, now: Timestamp, before: Timestamp) -> Result<(), Error> {
     tx.execute(
-        "UPDATE accounts_api_keys SET last_used_at = ? WHERE id = ? AND revoked_at IS NULL AND (last_used_at IS NULL OR last_used_at < ?)",
-        params![now, id, now],
+        "UPDATE accounts_api_keys SET last_used_at = ? WHERE id = ? AND (last_used_at IS NULL OR last_used_at <= ?)",
+        params![now, id, before],
     )?;
     Ok(())
 }
 
+/// Forgets keys that ended before `before`, one batch of them; tells how many.
 pub(crate) fn purge(tx: &mut db::Tx<'_>, before: Timestamp) -> Result<u64, Error> {
-    tx.execute("DELETE FROM accounts_api_keys WHERE id IN (SELECT id FROM (SELECT id FROM accounts_api_keys WHERE expires_at < ? OR revoked_at < ? LIMIT 500) AS batch)", params![before, before])
+    tx.execute(
+        "DELETE FROM accounts_api_keys WHERE id IN (SELECT id FROM (SELECT id FROM accounts_api_keys WHERE expires_at < ? OR revoked_at < ? LIMIT 500) AS batch)",
+        params![before, before],
+    )
 }

@@ -40,7 +40,6 @@ pub(crate) fn operations() -> [Operation; 4] {
             .describe("Needs the present password and a login at most ten minutes old. All other logins end; a browser gets a new cookie.")
             .raises(&[&REAUTHENTICATION_REQUIRED, &HASHER_BUSY, &CHALLENGE_REQUIRED])
             .answers_secrets()
-            .refuses_api_keys()
             .authenticated(),
         Operation::post("/api/v1/auth/reauthenticate", "reauthenticate", reauthenticate)
             .tag("Auth")
@@ -50,7 +49,6 @@ pub(crate) fn operations() -> [Operation; 4] {
             .without_idempotency_key()
             .answers_secrets()
             .rate(RateClass::Auth)
-            .refuses_api_keys()
             .authenticated(),
     ]
 }

@@ -78,10 +78,12 @@ pub(crate) async fn confirm_reset(ctx: &Ctx, token: String, password: Password) 
     ctx.write(move |tx| {
         let row = one_time::consume(tx, &token, Purpose::Reset, now)?;
         let user = row.user_id.ok_or(&NOT_FOUND)?;
+        // Whoever makes an API key at this moment holds the row first, or finds the login ended.
+        users::store::lock(tx, user)?;
         replace(tx, &context, user, &phc)?;
         sessions::service::revoke_all(tx, &context, user, None)?;
         if context.settings::<ResetSettings>().revokes_api_keys {
-            api_keys::service::revoke_all(tx, user, now)?;
+            api_keys::service::revoke_all(tx, &context, user)?;
         }
         for name in users::store::login_names(tx, user)? {
             throttle::clear_name(tx, &context, &name)?;

@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use kernel::{Actor, Id, Identity, Permissions, Session, Timestamp, UserId};
+use kernel::{Id, Identity, Permissions, Session, Timestamp, UserId};
 use quick_cache::sync::Cache;
 
-use crate::api_keys::ApiKey;
 use crate::sessions::SessionKind;
 
 /// Sessions remembered at once.
@@ -43,24 +42,11 @@ impl Cached {
     }
 }
 
-/// What a live personal key means for a request.
-#[derive(Debug)]
-pub(crate) struct CachedKey {
-    pub(crate) id: Id<ApiKey>,
-    pub(crate) user_id: UserId,
-    pub(crate) hash: [u8; 32],
-    pub(crate) actor: Actor,
-    pub(crate) expires_at: Timestamp,
-    pub(crate) last_used_at: Option<Timestamp>,
-    pub(crate) loaded_at: Timestamp,
-}
-
-/// The sessions and keys looked up lately, sessions by id and by the hash of their cookie or access token.
+/// The sessions looked up lately, by id and by the hash of their cookie or access token.
 pub(crate) struct SessionCache {
     sessions: Cache<Id<Session>, Arc<Cached>>,
     cookies: Cache<[u8; 32], Id<Session>>,
     tokens: Cache<[u8; 32], Arc<crate::tokens::jwt::Claims>>,
-    keys: Cache<String, Arc<CachedKey>>,
     generation: AtomicU64,
 }
 
@@ -70,7 +56,6 @@ impl Default for SessionCache {
             sessions: Cache::new(CAPACITY),
             cookies: Cache::new(CAPACITY),
             tokens: Cache::new(CAPACITY),
-            keys: Cache::new(CAPACITY),
             generation: AtomicU64::new(0),
         }
     }
@@ -113,28 +98,6 @@ impl SessionCache {
         self.tokens.insert(hash, claims);
     }
 
-    /// The key with this public identifier.
-    pub(crate) fn key(&self, public_id: &str, now: Timestamp) -> Option<Arc<CachedKey>> {
-        self.keys.get(public_id).filter(|cached| now < cached.expires_at && now.since(cached.loaded_at) < BELIEVED)
-    }
-
-    /// Stores what a look-up found, unless something changed since it began.
-    pub(crate) fn store_key(&self, generation: u64, public_id: &str, cached: Arc<CachedKey>) {
-        if self.generation() != generation {
-            return;
-        }
-        self.keys.insert(public_id.to_owned(), cached);
-        // The change may have come between the check and the insert.
-        if self.generation() != generation {
-            self.keys.remove(public_id);
-        }
-    }
-
-    pub(crate) fn forget_key(&self, id: Id<ApiKey>) {
-        self.generation.fetch_add(1, Ordering::AcqRel);
-        self.keys.retain(|_, cached| cached.id != id);
-    }
-
     pub(crate) fn forget_session(&self, id: Id<Session>) {
         self.generation.fetch_add(1, Ordering::AcqRel);
         self.sessions.remove(&id);
@@ -143,14 +106,12 @@ impl SessionCache {
     pub(crate) fn forget_user(&self, user: UserId) {
         self.generation.fetch_add(1, Ordering::AcqRel);
         self.sessions.retain(|_, cached| cached.identity.user_id != user);
-        self.keys.retain(|_, cached| cached.user_id != user);
     }
 
-    /// Forgets every token, session and key: a signing key or a role changed.
+    /// Forgets every token and session: a signing key or a role changed.
     pub(crate) fn forget_all(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
         self.sessions.clear();
         self.tokens.clear();
-        self.keys.clear();
     }
 }

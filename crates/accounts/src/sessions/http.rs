@@ -28,20 +28,17 @@ pub(crate) fn operations() -> [Operation; 4] {
             .summary("List your logins")
             .describe("Every browser and client that is logged in as you, newest first.")
             .raises(&[&kernel::error::CURSOR_INVALID])
-            .refuses_api_keys()
             .authenticated(),
         Operation::delete("/api/v1/me/sessions/{session_id}", "revokeMySession", revoke)
             .tag("Me")
             .summary("End one of your logins")
             .describe("Its cookie, access token and refresh token fail from the next request on.")
             .raises(&[&NOT_FOUND])
-            .refuses_api_keys()
             .authenticated(),
         Operation::post("/api/v1/me/sessions/actions/revoke", "revokeMySessions", revoke_all)
             .tag("Me")
             .summary("End your logins everywhere")
             .describe("All of them, or all but the one that asks.")
-            .refuses_api_keys()
             .authenticated(),
         Operation::post("/api/v1/auth/logout", "logOut", log_out)
             .tag("Auth")
@@ -50,7 +47,6 @@ pub(crate) fn operations() -> [Operation; 4] {
             .without_idempotency_key()
             .answers_secrets()
             .rate(RateClass::Default)
-            .refuses_api_keys()
             .authenticated(),
     ]
 }

@@ -7,7 +7,7 @@ pub(crate) mod store;
 
 use kernel::{Id, Session, Timestamp, UserId};
 
-pub(crate) use cache::{Cached, CachedKey, SessionCache};
+pub(crate) use cache::{Cached, SessionCache};
 
 /// How a client holds its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

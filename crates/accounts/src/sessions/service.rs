@@ -13,7 +13,7 @@ use kernel::{
     Tx, UserId,
 };
 
-use crate::api_keys::{self, ANY_PREFIX};
+use crate::api_keys;
 use crate::emails;
 use crate::events::{SessionRevoked, SessionStarted};
 use crate::logins::device::Device;
@@ -159,7 +159,7 @@ fn drop_surplus(tx: &mut Tx<'_, '_>, session: &SessionRecord) -> Result<()> {
     Ok(())
 }
 
-/// Turns cookies, access tokens and personal keys into actors.
+/// Turns cookies, access tokens and API keys into actors.
 pub(crate) struct SessionAuthenticator;
 
 impl Authenticator for SessionAuthenticator {
@@ -167,7 +167,7 @@ impl Authenticator for SessionAuthenticator {
         Box::pin(async move {
             match credential {
                 Credential::Cookie(text) => by_cookie(app, text, from).await,
-                Credential::Bearer(text) if text.starts_with(ANY_PREFIX) => api_keys::service::authenticate(app, text, from).await,
+                Credential::Bearer(text) if text.starts_with(api_keys::FAMILY) => api_keys::service::authenticate(app, text, from).await,
                 Credential::Bearer(text) => by_access_token(app, text, from).await,
             }
         })

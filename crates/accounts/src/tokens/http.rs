@@ -34,7 +34,6 @@ pub(crate) fn operations() -> [Operation; 4] {
             .tag("Platform")
             .summary("List the keys that sign access tokens")
             .describe("Those that sign now, soon, or are still needed for tokens already made. Their public parts stand in /.well-known/jwks.json.")
-            .refuses_api_keys()
             .requires(&ROTATE_KEYS),
         Operation::post("/api/v1/signing-keys", "rotateSigningKeys", rotate)
             .tag("Platform")
@@ -44,7 +43,6 @@ pub(crate) fn operations() -> [Operation; 4] {
                  Tokens of the old key stay good until they expire.",
             )
             .raises(&[&QUOTA_EXCEEDED])
-            .refuses_api_keys()
             .requires(&ROTATE_KEYS),
         Operation::page("/.well-known/jwks.json", "getJwks", jwks).ignores_credential().public(),
     ]

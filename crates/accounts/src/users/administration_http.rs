@@ -57,7 +57,6 @@ pub(crate) fn operations() -> [Operation; 9] {
             .summary("Mail somebody a link to set a new password")
             .describe("At most one mail a minute goes out. Nobody but its owner ever sets or sees a password.")
             .raises(&[&FORBIDDEN, &INVALID_STATE])
-            .refuses_api_keys()
             .requires(&UPDATE_USERS),
         Operation::get("/api/v1/users/{user_id}/sessions", "listUserSessions", sessions)
             .tag("Users")
@@ -65,21 +64,18 @@ pub(crate) fn operations() -> [Operation; 9] {
             .describe("Every browser and client that is logged in as this person, newest first.")
             .raises(&[&CURSOR_INVALID])
             .answers_secrets()
-            .refuses_api_keys()
             .requires(&READ_SESSIONS),
         Operation::delete("/api/v1/users/{user_id}/sessions/{session_id}", "revokeUserSession", revoke_session)
             .tag("Users")
             .summary("End one of somebody's logins")
             .describe("Its cookie, access token and refresh token fail from the next request on.")
             .raises(&[&FORBIDDEN, &NOT_FOUND])
-            .refuses_api_keys()
             .requires(&REVOKE_SESSIONS),
         Operation::post("/api/v1/users/{user_id}/sessions/actions/revoke", "revokeUserSessions", revoke_sessions)
             .tag("Users")
             .summary("End somebody's logins everywhere")
             .describe("All of them; the person can log in again.")
             .raises(&[&FORBIDDEN])
-            .refuses_api_keys()
             .requires(&REVOKE_SESSIONS),
     ]
 }

@@ -19,6 +19,7 @@ pub(crate) fn operations() -> [Operation; 3] {
             .describe("Who is logged in, with the roles held at this moment.")
             .raises(&[&NOT_FOUND])
             .answers_secrets()
+            .keys_with(&[])
             .authenticated(),
         Operation::patch("/api/v1/me", "updateMe", update)
             .tag("Me")
@@ -26,12 +27,12 @@ pub(crate) fn operations() -> [Operation; 3] {
             .describe("Absent members stay as they are; a null username removes it. Send If-Match to change only what you saw.")
             .raises(&[&NOT_FOUND, &USERNAME_TAKEN])
             .answers_secrets()
-            .refuses_api_keys()
             .authenticated(),
         Operation::get("/api/v1/me/permissions", "listMyPermissions", permissions)
             .tag("Me")
             .summary("List what you may do")
-            .describe("The permissions of all your roles together; * means everything.")
+            .describe("The permissions of all your roles together; * means everything. With an API key: those of its scopes.")
+            .keys_with(&[])
             .authenticated(),
     ]
 }

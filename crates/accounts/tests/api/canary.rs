@@ -110,7 +110,7 @@ fn attempts(app: &TestApp, method: &Method, path: &str, names: &[String], canary
         "scopes" | "roles" | "permissions" => json!([]),
         "expires_at" => Value::Null,
         "locale" => json!("en"),
-        "display_name" | "username" => json!("somebody"),
+        "name" | "display_name" | "username" => json!("somebody"),
         name if name.contains("password") => json!(PASSWORD),
         _ => json!("A".repeat(43)),
     };
@@ -168,7 +168,11 @@ async fn pwd12_a_secret_typed_into_any_field_is_repeated_nowhere() {
                 must_be_silent(request.by(&owner)).await;
             }
         }
-        for request in [app.get("/api/v1/me").bearer(canary), app.get("/api/v1/me").header("Cookie", &format!("sid={canary}"))] {
+        for request in [
+            app.get("/api/v1/me").bearer(canary),
+            app.get("/api/v1/me").bearer(&format!("uc_pat_{canary}")),
+            app.get("/api/v1/me").header("Cookie", &format!("sid={canary}")),
+        ] {
             must_be_silent(request).await;
         }
         must_be_silent(log_in_browser(&app, BOB, PASSWORD).header("Cookie", &format!("device={canary}"))).await;

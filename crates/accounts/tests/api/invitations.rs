@@ -132,12 +132,18 @@ async fn an_invitation_is_declined_or_withdrawn_once() {
 }
 
 #[tokio::test]
-async fn sgn4_accepting_voids_a_strangers_sign_up_and_signing_up_voids_the_invitation() {
+async fn sgn4_accepting_voids_a_strangers_sign_up_and_change_and_signing_up_voids_the_invitation() {
     let app = app().await;
     let owner = app.owner().await;
     let stranger = pending(&app, json!({ "email": GRACE, "password": OTHER })).await;
+    let thief = client(&app, BOB).await;
+    app.post("/api/v1/me/email-changes").bearer(&thief.access).json(&json!({ "email": GRACE })).await.expect(202);
+    let (at_new, at_old) = (token_in(&app.last_mail_to(GRACE).await), token_in(&app.last_mail_to(BOB).await));
+    let confirm = |token: &str| app.post("/api/v1/auth/email/confirm").json(&json!({ "token": token }));
+    confirm(&at_old).await.expect(204);
     let token = invited(&app, &owner, GRACE, &[]).await;
     accept(&app, &token, json!({ "password": PASSWORD })).await.expect(201);
+    confirm(&at_new).await.expect(410).problem("token_spent");
     let trick = json!({ "token": stranger.token, "signup_token": stranger.handle });
     complete(&app, &trick).await.expect(410).problem("token_spent");
     log_in(&app, GRACE, OTHER).await.expect(401);

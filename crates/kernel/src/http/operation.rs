@@ -13,7 +13,7 @@ use utoipa::openapi::{RefOr, Schema};
 use crate::actor::Permission;
 use crate::app::App;
 use crate::ctx::Ctx;
-use crate::error::{FORBIDDEN, Problem, Result};
+use crate::error::{Problem, Result};
 
 /// Who may call an operation. There is no default: an operation without one cannot be built (POS-1).
 #[derive(Clone, Copy, Debug)]
@@ -124,8 +124,8 @@ pub struct OperationDoc {
     pub rate: RateClass,
     /// Whether it looks at the caller's credential at all.
     pub reads_credential: bool,
-    /// Whether it is closed to personal keys: credentials, sessions and keys (KEY-1).
-    pub refuses_api_keys: bool,
+    /// With which scopes, one of them or none at all, an API key may call it where access is *authenticated*; not at all if `None`.
+    pub key_scopes: Option<Vec<&'static Permission>>,
     /// Whether it may set a session cookie and so needs a same-origin proof even without one (SES-6).
     pub starts_session: bool,
     /// Whether it honours `Idempotency-Key` (POST and PATCH only).
@@ -312,7 +312,7 @@ impl OperationDoc {
             reads_if_match: false,
             rate: RateClass::Default,
             reads_credential: true,
-            refuses_api_keys: false,
+            key_scopes: None,
             starts_session: false,
             is_idempotent,
             answers_secrets: false,
@@ -378,13 +378,10 @@ impl Draft {
         self
     }
 
-    /// Is closed to personal keys: whoever steals a key must not be able to make it last or take the account (KEY-1).
+    /// Lets API keys in too, where access is *authenticated*: those with one of these scopes, or every key if there are none (KEY-1).
     #[must_use]
-    pub fn refuses_api_keys(mut self) -> Draft {
-        self.doc.refuses_api_keys = true;
-        if !self.doc.problems.iter().any(|problem| problem.code == FORBIDDEN.code) {
-            self.doc.problems.push(&FORBIDDEN);
-        }
+    pub fn keys_with(mut self, scopes: &[&'static Permission]) -> Draft {
+        self.doc.key_scopes = Some(scopes.to_vec());
         self
     }
 
