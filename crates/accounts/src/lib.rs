@@ -228,7 +228,6 @@ fn register_watchers(parts: &mut Parts<'_>) {
         .watch("accounts.session.revoked", forget_session)
         .watch("accounts.session.renewed", forget_session)
         .watch("accounts.user.disabled", forget_user)
-        .watch("accounts.api_key.revoked", forget_user)
         .watch("accounts.role.assigned", forget_user)
         .watch("accounts.role.unassigned", forget_user)
         .watch("accounts.role.updated", |app, _| app.state::<SessionCache>().forget_all())
