@@ -112,6 +112,9 @@ struct MailTextLine {
 
 /// The texts of all mails.
 #[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "items": [
+    { "template": "accounts/invitation", "locale": "en", "subject": "You are invited", "is_edited": false, "changed_at": null }
+] }))]
 struct MailTextLines {
     /// By name and language.
     items: Vec<MailTextLine>,
