@@ -1,4 +1,4 @@
-//! The command line's verbs for accounts: `owner create`, `user list|show|invite|disable|enable|reset|logout|role`, `keys rotate`.
+//! The command line's verbs for accounts: `owner create`, `user list|show|invite|disable|enable|reset|reset-mfa|logout|role`, `keys rotate`.
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use kernel::error::MALFORMED_REQUEST;
@@ -7,7 +7,7 @@ use kernel::{Ctx, Error, Id, LogAndContinue as _, Parts, Result, Timestamp, User
 use crate::emails::address::EmailAddress;
 use crate::users::http::UserView;
 use crate::users::{UserRecord, UserStatus};
-use crate::{invitations, owners, roles, tokens, users};
+use crate::{invitations, mfa, owners, roles, tokens, users};
 
 pub(crate) fn register(parts: &mut Parts<'_>) {
     parts
@@ -64,6 +64,12 @@ fn user_shape() -> Command {
                 .about("Mails a link to set a new password; nobody else ever sets or sees it")
                 .arg(name())
                 .after_help("Example: undercroft user reset ada@example.com"),
+        )
+        .subcommand(
+            Command::new("reset-mfa")
+                .about("Removes the second factor of a person who lost it; make sure who is asking")
+                .arg(name())
+                .after_help("Example: undercroft user reset-mfa ada@example.com"),
         )
         .subcommand(
             Command::new("logout")
@@ -132,6 +138,12 @@ async fn user(ctx: Ctx, matches: ArgMatches) -> Result<()> {
             println!("Queued a mail to {}, unless one went out within the last minute.", user.email);
             Ok(())
         }
+        Some(("reset-mfa", options)) => {
+            let (user, _) = users::service::find_by_name(&ctx, name_in(options)).await?;
+            mfa::service::reset(&ctx, user.id).await?;
+            println!("Removed the second factor of {} ({}), who is told by mail.", user.display_name, user.email);
+            Ok(())
+        }
         Some(("logout", options)) => {
             let (user, _) = users::service::find_by_name(&ctx, name_in(options)).await?;
             let count = users::administration::revoke_sessions(&ctx, user.id).await?;
@@ -139,7 +151,7 @@ async fn user(ctx: Ctx, matches: ArgMatches) -> Result<()> {
             Ok(())
         }
         Some(("role", options)) => role(&ctx, options).await,
-        _ => Err(MALFORMED_REQUEST.because("Say what to do: list, show, invite, disable, enable, reset, logout or role.")),
+        _ => Err(MALFORMED_REQUEST.because("Say what to do: list, show, invite, disable, enable, reset, reset-mfa, logout or role.")),
     }
 }
 

@@ -118,6 +118,36 @@ event! {
 }
 
 event! {
+    /// A person's logins ask for a second factor from now on.
+    pub struct MfaEnrolled as "accounts.mfa.enrolled" {
+        /// The person.
+        pub user_id: Uuid,
+        /// `totp`.
+        pub method: String,
+    }
+}
+
+event! {
+    /// A person's logins ask for this second factor no more.
+    pub struct MfaRemoved as "accounts.mfa.removed" {
+        /// The person.
+        pub user_id: Uuid,
+        /// `totp`.
+        pub method: String,
+    }
+}
+
+event! {
+    /// A person logged in with a recovery code.
+    pub struct RecoveryCodeUsed as "accounts.recovery_code.used" {
+        /// The person.
+        pub user_id: Uuid,
+        /// How many are left.
+        pub codes_left: i64,
+    }
+}
+
+event! {
     /// A person made an API key.
     pub struct ApiKeyCreated as "accounts.api_key.created" {
         /// The key.

@@ -9,6 +9,7 @@
 //! * `owners`: the first owner, by a link that only the console shows
 //! * `emails`: what an address is, and how a person changes theirs
 //! * `users`, `roles`: who there is and what they may do
+//! * `mfa`: an authenticator app beside the password, and recovery codes
 //! * `invitations`: accounts that wait for whoever holds the mailbox
 
 mod api_keys;
@@ -19,6 +20,7 @@ pub mod hashing;
 mod invitations;
 mod jobs;
 mod logins;
+mod mfa;
 mod one_time;
 mod owners;
 pub mod passwords;
@@ -41,7 +43,8 @@ use crate::passwords::policy::PasswordPolicy;
 use crate::sessions::SessionCache;
 use crate::sessions::service::SessionAuthenticator;
 use crate::settings::{
-    AccountSettings, GuessingSettings, HashScheme, PageSettings, PasswordSettings, ResetSettings, SessionSettings, TokenSettings,
+    AccountSettings, GuessingSettings, HashScheme, MfaSettings, PageSettings, PasswordSettings, ResetSettings, SessionSettings,
+    TokenSettings,
 };
 use crate::tokens::SigningKeys;
 
@@ -59,6 +62,7 @@ const MIGRATIONS: &[db::Migration] = db::migrations![
     (2, "people", include_str!("../migrations/0002_people.sql")),
     (3, "doors", include_str!("../migrations/0003_doors.sql")),
     (4, "api_keys", include_str!("../migrations/0004_api_keys.sql")),
+    (5, "mfa", include_str!("../migrations/0005_mfa.sql")),
 ];
 
 /// The module.
@@ -94,6 +98,7 @@ impl Module for Accounts {
             .settings::<GuessingSettings>()
             .settings::<ResetSettings>()
             .settings::<PageSettings>()
+            .settings::<MfaSettings>()
             .migrations(MIGRATIONS)
             .problems(problems::PROBLEMS)
             .permissions(&[&ROTATE_KEYS])
@@ -125,7 +130,8 @@ impl Module for Accounts {
             .routes(users::administration_http::operations())
             .routes(roles::http::operations())
             .routes(invitations::http::operations())
-            .routes(api_keys::http::operations());
+            .routes(api_keys::http::operations())
+            .routes(mfa::http::operations());
         register_events(parts);
         register_templates(parts);
         register_watchers(parts);
@@ -186,6 +192,9 @@ fn register_events(parts: &mut Parts<'_>) {
         .emits::<events::InvitationAccepted>()
         .emits::<events::ApiKeyCreated>()
         .emits::<events::ApiKeyRevoked>()
+        .emits::<events::MfaEnrolled>()
+        .emits::<events::MfaRemoved>()
+        .emits::<events::RecoveryCodeUsed>()
         .emits::<events::SigningKeyRotated>();
 }
 
@@ -209,6 +218,12 @@ fn register_templates(parts: &mut Parts<'_>) {
         .template(kernel::template!("accounts/leave_email", "de", "../emails/leave_email/de"))
         .template(kernel::template!("accounts/email_changed", "en", "../emails/email_changed/en"))
         .template(kernel::template!("accounts/email_changed", "de", "../emails/email_changed/de"))
+        .template(kernel::template!("accounts/factor_added", "en", "../emails/factor_added/en"))
+        .template(kernel::template!("accounts/factor_added", "de", "../emails/factor_added/de"))
+        .template(kernel::template!("accounts/factor_removed", "en", "../emails/factor_removed/en"))
+        .template(kernel::template!("accounts/factor_removed", "de", "../emails/factor_removed/de"))
+        .template(kernel::template!("accounts/recovery_code_used", "en", "../emails/recovery_code_used/en"))
+        .template(kernel::template!("accounts/recovery_code_used", "de", "../emails/recovery_code_used/de"))
         .template(kernel::template!("accounts/refresh_token_replayed", "en", "../emails/refresh_token_replayed/en"))
         .template(kernel::template!("accounts/refresh_token_replayed", "de", "../emails/refresh_token_replayed/de"));
 }

@@ -163,6 +163,14 @@ kernel::settings! {
 }
 
 kernel::settings! {
+    /// Second factors.
+    pub struct MfaSettings in "accounts.mfa" {
+        /// Whether the code of an authenticator app must be the present one; else that of the step before counts too.
+        pub totp_strict: bool = false,
+    }
+}
+
+kernel::settings! {
     /// Guessing.
     pub struct GuessingSettings in "accounts.limits" {
         /// Failed logins per name before waits begin; at most 10.

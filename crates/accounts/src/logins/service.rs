@@ -1,5 +1,7 @@
 //! Logging in by name and password.
 
+use std::sync::Arc;
+
 use kernel::error::RATE_LIMITED;
 use kernel::{AuditEntry, Ctx, Error, Result, Tx};
 
@@ -7,6 +9,8 @@ use crate::emails::address::EmailAddress;
 use crate::logins::device::Device;
 use crate::logins::store::{self, Found};
 use crate::logins::throttle::{self, Admission, Guess};
+use crate::mfa;
+use crate::mfa::challenge::{Challenge, NewChallenge};
 use crate::passwords;
 use crate::passwords::policy::check_not_too_long;
 use crate::problems::{CHALLENGE_REQUIRED, INVALID_CREDENTIALS};
@@ -17,7 +21,7 @@ use crate::users::UserStatus;
 use crate::users::names::Username;
 
 impl Found {
-    fn is_active(&self) -> bool {
+    pub(crate) fn is_active(&self) -> bool {
         UserStatus::parse(&self.status) == UserStatus::Active
     }
 }
@@ -33,7 +37,7 @@ pub(crate) async fn log_in(
     kind: SessionKind,
     device: Option<Device>,
     is_remembered: bool,
-) -> Result<Started> {
+) -> Result<LoginOutcome> {
     check_not_too_long(password, "/password").map_err(|error| Error::invalid(vec![error]))?;
     let name = normalised(identifier);
     let found = find(ctx, identifier).await?;
@@ -53,7 +57,8 @@ pub(crate) async fn log_in(
             };
             let device = attempt.device.map(|device| device.seen_again(ctx));
             let new = NewSession::new(ctx, found.user_id, kind, "password").on(device).remembered(is_remembered);
-            admit(ctx, guess, found, upkeep, new).await
+            let challenge = NewChallenge::new(ctx, found.user_id, kind, is_remembered, found.changed_at.unwrap_or(ctx.now()));
+            admit(ctx, guess, found, upkeep, new, challenge).await
         }
         _ => {
             attempt.refuse(ctx, guess, admission).await?;
@@ -150,11 +155,19 @@ enum Upkeep {
     DemandChange,
 }
 
-async fn admit(ctx: &Ctx, guess: Guess, found: Found, upkeep: Upkeep, new: NewSession) -> Result<Started> {
+/// What a right password leads to.
+pub(crate) enum LoginOutcome {
+    /// A login.
+    Started(Box<Started>),
+    /// The second factor is asked for (MFA-2).
+    Challenged(Challenge),
+}
+
+async fn admit(ctx: &Ctx, guess: Guess, found: Found, upkeep: Upkeep, new: NewSession, challenge: NewChallenge) -> Result<LoginOutcome> {
     let must_change = found.must_change == Some(true) || matches!(upkeep, Upkeep::DemandChange);
-    let new = std::sync::Arc::new(new);
-    let session = new.clone();
-    ctx.write(move |tx| {
+    let (new, challenge) = (Arc::new(new), Arc::new(challenge));
+    let (session, asked) = (new.clone(), challenge.clone());
+    let is_challenged = ctx.write(move |tx| {
         // Disabled meanwhile, or another password? Then this login never happened. A twin's rehash is no change.
         let person = store::lock_person(tx, found.user_id)?;
         if !person.is_some_and(|person| person.is_active() && person.changed_at == found.changed_at) {
@@ -166,8 +179,16 @@ async fn admit(ctx: &Ctx, guess: Guess, found: Found, upkeep: Upkeep, new: NewSe
             (Upkeep::DemandChange, Some(phc)) => passwords::store::demand_change(tx, found.user_id, phc)?,
             _ => {}
         }
-        session.insert(tx)
-    })
-    .await?;
-    Ok(Started { must_change, ..new.finish(ctx).await? })
+        let is_challenged = mfa::store::has_factor(tx, found.user_id)?;
+        if is_challenged {
+            asked.insert(tx)?
+        } else {
+            session.insert(tx)?
+        }
+        Ok(is_challenged)
+    });
+    if is_challenged.await? {
+        return Ok(LoginOutcome::Challenged(challenge.issued()));
+    }
+    Ok(LoginOutcome::Started(Box::new(Started { must_change, ..new.finish(ctx).await? })))
 }

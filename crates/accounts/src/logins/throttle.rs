@@ -13,7 +13,7 @@ use std::time::Duration;
 use kernel::address::limit_key;
 use kernel::error::RATE_LIMITED;
 use kernel::platform::LimitSettings;
-use kernel::{Ctx, Error, Result, Timestamp, Tx};
+use kernel::{Ctx, Error, Result, Timestamp, Tx, UserId};
 
 use crate::logins::device::Device;
 use crate::logins::store::{self, Key, ThrottleRow};
@@ -54,6 +54,12 @@ impl Guess {
     pub(crate) fn at_own_password(ctx: &Ctx, name: &str) -> Guess {
         let name = name_key(ctx, name);
         Guess { counted: name, address: None, cleared: [name, name] }
+    }
+
+    /// At the second factor of this person, over all challenges (MFA-2).
+    pub(crate) fn at_second_factor(ctx: &Ctx, user: UserId) -> Guess {
+        let counted = ctx.app.keyring().mac("second factor throttle", user.uuid().as_bytes());
+        Guess { counted, address: None, cleared: [counted, counted] }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::emails::address::EmailAddress;
 use crate::events::{PasswordChanged, PasswordResetRequested};
 use crate::hashing::{Hasher, Verdict};
 use crate::logins::throttle::{self, Guess};
+use crate::mfa;
 use crate::one_time::{self, Purpose};
 use crate::passwords::policy::{PasswordPolicy, check_not_too_long};
 use crate::passwords::resemblance::Known;
@@ -89,6 +90,7 @@ pub(crate) async fn confirm_reset(ctx: &Ctx, token: String, password: Password) 
             throttle::clear_name(tx, &context, &name)?;
         }
         throttle::clear_name(tx, &context, &own_name(user))?;
+        throttle::clear(tx, &Guess::at_second_factor(&context, user))?;
         tx.audit(AuditEntry::ok("accounts.password.reset", &format!("user:{user}")))
     })
     .await
@@ -130,20 +132,34 @@ pub(crate) struct Renewed {
 /// Notes that the caller proved who they are just now, which brings an admin grant; a browser's session gets a new token (SES-1, SES-3).
 pub(crate) async fn reauthenticate(ctx: &Ctx, password: Password) -> Result<Renewed> {
     verify_own(ctx, &password, "/password").await?;
+    let (cookie, context) = (new_cookie(ctx), ctx.clone());
+    let hash = cookie.as_ref().map(Token::hash);
+    let session = ctx.write(move |tx| renew_own(tx, &context, hash, "password")).await?;
+    Ok(Renewed { session, cookie })
+}
+
+/// The same with a code of a second factor, which also makes the login one of two factors (MFA-8).
+pub(crate) async fn reauthenticate_by_code(ctx: &Ctx, method: mfa::Method, code: &str) -> Result<Renewed> {
+    let (cookie, context) = (new_cookie(ctx), ctx.clone());
+    let hash = cookie.as_ref().map(Token::hash);
+    let session = mfa::service::verify_own(ctx, method, code, move |tx| renew_own(tx, &context, hash, method.as_str())).await?;
+    Ok(Renewed { session, cookie })
+}
+
+/// Renews the caller's session, who showed this method.
+fn renew_own(tx: &mut Tx<'_, '_>, ctx: &Ctx, cookie: Option<[u8; 32]>, method: &str) -> Result<SessionRecord> {
     let identity = ctx.actor.identity()?;
     let (user, session) = (identity.user_id, identity.session_id);
-    let cookie = new_cookie(ctx);
-    let hash = cookie.as_ref().map(Token::hash);
-    let context = ctx.clone();
-    let session = ctx
-        .write(move |tx| {
-            let renewed = renew(tx, &context, session, hash)?;
-            tx.record(&crate::events::SessionRenewed { session_id: session.uuid(), user_id: user.uuid() })?;
-            tx.audit(AuditEntry::ok("accounts.session.reauthenticate", &format!("session:{session}")))?;
-            Ok(renewed)
-        })
-        .await?;
-    Ok(Renewed { session, cookie })
+    let renewed = renew(tx, ctx, session, cookie)?;
+    let is_new = !renewed.amr.split(' ').any(|shown| shown == method);
+    let amr = if is_new { format!("{} {method}", renewed.amr) } else { renewed.amr };
+    if is_new {
+        sessions::store::set_methods(tx, session, &amr)?;
+    }
+    tx.record(&crate::events::SessionRenewed { session_id: session.uuid(), user_id: user.uuid() })?;
+    let subject = format!("session:{session}");
+    tx.audit(AuditEntry::ok("accounts.session.reauthenticate", &subject).with_detail(serde_json::json!({ "method": method })))?;
+    Ok(SessionRecord { amr, ..renewed })
 }
 
 /// Renews the session unless it was ended since the request came in, by a reset for example.

@@ -15,6 +15,7 @@ use kernel::{App, Ctx, Error, FieldError, Id, Result, Session, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::mfa::challenge::Challenge;
 use crate::secrets::Token;
 use crate::sessions::service::{self, Started};
 use crate::sessions::{SessionKind, SessionRecord};
@@ -107,9 +108,8 @@ pub(crate) struct LoginResult {
 /// A further proof that a login needs.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ChallengeView {
-    /// The challenge.
-    #[schema(value_type = uuid::Uuid)]
-    id: Id<ChallengeView>,
+    /// The challenge; only who holds it can answer it.
+    id: String,
     /// The ways to answer it.
     methods: Vec<String>,
     /// Until when it can be answered.
@@ -153,7 +153,7 @@ impl SessionView {
             is_current: current == Some(session.id),
             id: session.id,
             kind: session.kind.as_str().to_owned(),
-            methods: vec![session.amr],
+            methods: session.amr.split(' ').map(str::to_owned).collect(),
             ip: session.ip,
             user_agent: session.user_agent,
             auth_time: session.auth_time,
@@ -186,6 +186,14 @@ impl LoginAnswer {
             must_change_password: started.must_change,
         };
         LoginAnswer { status, cookies: session.into_iter().chain(device).collect(), body }
+    }
+
+    /// 200 that asks for the second factor; nothing is held yet.
+    pub(crate) fn challenge(challenge: Challenge) -> LoginAnswer {
+        let view =
+            ChallengeView { id: challenge.token.as_str().to_owned(), methods: Challenge::methods(), expires_at: challenge.expires_at };
+        let body = LoginResult { session: None, user: None, tokens: None, challenge: Some(view), must_change_password: false };
+        LoginAnswer { status: StatusCode::OK, cookies: Vec::new(), body }
     }
 }
 

@@ -146,6 +146,12 @@ pub(crate) fn renew(
     Ok(changed == 1)
 }
 
+/// Notes how the person proved who they are, as names separated by spaces.
+pub(crate) fn set_methods(tx: &mut db::Tx<'_>, id: Id<Session>, amr: &str) -> Result<(), Error> {
+    tx.execute("UPDATE accounts_sessions SET amr = ? WHERE id = ?", params![amr, id])?;
+    Ok(())
+}
+
 /// Keeps an admin grant awake, unless it has lapsed: used last at or before `idle_since`, or over.
 pub(crate) fn touch_admin(tx: &mut db::Tx<'_>, id: Id<Session>, now: Timestamp, idle_since: Timestamp) -> Result<(), Error> {
     tx.execute(

@@ -46,6 +46,13 @@ async fn loot() -> Loot {
         app.post("/api/v1/auth/email/confirm").json(&json!({ "token": token })).await.expect(204);
     }
     let undo = token_in(&app.last_mail_to("carl@example.com").await);
+    let dora = client(&app, "dora@example.com").await;
+    let seed = app.post("/api/v1/me/mfa/totp").bearer(&dora.access).await.expect(201).text("/secret");
+    let confirmed =
+        app.post("/api/v1/me/mfa/totp/actions/confirm").bearer(&dora.access).json(&json!({ "code": crate::mfa::shown(&app, &seed) }));
+    let confirmed = confirmed.await.expect(200);
+    let codes = confirmed["recovery_codes"].as_array().expect("codes").iter().filter_map(|code| code.as_str().map(str::to_owned));
+    let challenge = log_in(&app, "dora@example.com", PASSWORD).await.expect(200).text("/challenge/id");
     command(&app, &["user", "invite", "grace@example.com", "--role", "admin"]).await.expect("an invitation");
     let invitation = testkit::token_in(&app.last_mail_to("grace@example.com").await);
     app.advance(MINUTE);
@@ -58,6 +65,8 @@ async fn loot() -> Loot {
     secrets.extend(cookies);
     secrets.extend([at_new, at_old, undo, carl.access, carl.refresh, browser.device.trim_start_matches("device=").to_owned()]);
     secrets.extend([ada.access, ada.refresh, next.text("/access_token"), next.text("/refresh_token"), reset, owner]);
+    secrets.extend(codes);
+    secrets.extend([seed, challenge, dora.access, dora.refresh]);
     secrets.extend([invitation, key.text("/key"), key.text("/key")[15..58].to_owned()]);
     for waiting in [first, bob] {
         secrets.extend([waiting.handle, waiting.token, format!("{}-{}", &waiting.code[..4], &waiting.code[4..]), waiting.code]);
@@ -154,6 +163,8 @@ fn as_bodies(app: &TestApp, text: &str) -> Vec<Request> {
         accept(app, text, json!({ "password": OTHER })),
         log_in(app, ADA, text),
         log_in(app, text, text),
+        app.post("/api/v1/auth/login/mfa").json(&json!({ "challenge_id": text, "method": "totp", "code": text })),
+        app.post("/api/v1/auth/login/mfa").json(&json!({ "challenge_id": text, "method": "recovery_code", "code": text })),
     ]
 }
 

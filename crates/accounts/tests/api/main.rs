@@ -18,6 +18,7 @@ mod imports;
 mod invitations;
 mod journeys;
 mod keys;
+mod mfa;
 mod operators;
 mod owners;
 mod passwords;

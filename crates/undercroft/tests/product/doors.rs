@@ -14,6 +14,7 @@ const OPEN: &[&str] = &[
     "POST /api/v1/auth/invitations/accept",
     "POST /api/v1/auth/invitations/decline",
     "POST /api/v1/auth/login",
+    "POST /api/v1/auth/login/mfa",
     "GET /api/v1/auth/methods",
     "POST /api/v1/auth/owner",
     "POST /api/v1/auth/password/reset",
