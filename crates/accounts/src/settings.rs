@@ -181,7 +181,9 @@ kernel::settings! {
         pub address_failures: Rate = Rate { count: 30, window: Duration::from_secs(600) },
         /// Mails of one kind that strangers can cause to one address, such as "3/h"; at most 6 an hour.
         pub mail_per_address: Rate = Rate::per_hour(3),
-        /// Mails that strangers can cause in all, such as "1000/h".
+        /// Mails that one client address, or one account, can cause in all, such as "30/h"; raise it where many people share one address.
+        pub mail_per_client: Rate = Rate::per_hour(30),
+        /// Mails that strangers can cause in all, such as "1000/h"; counted apart for what only account holders get.
         pub mail_budget: Rate = Rate::per_hour(1000),
     }
 }

@@ -16,8 +16,8 @@ use crate::api_keys::{ApiKey, ApiKeyRecord, KeyText};
 use crate::events::{ApiKeyCreated, ApiKeyRevoked};
 use crate::permissions::{READ_API_KEYS, REVOKE_API_KEYS};
 use crate::settings::{SessionSettings, TokenSettings};
+use crate::users::UserRecord;
 use crate::users::names::DisplayName;
-use crate::users::{self, UserRecord, UserStatus};
 use crate::{roles, sessions};
 
 /// Most live keys of a person (accounts.md §13); the store's SQL counts no further.
@@ -49,7 +49,7 @@ struct CreatedMail<'a> {
 /// Makes a key for the caller, who logged in a moment ago (SES-10); the key itself is in the answer and nowhere else.
 pub(crate) async fn create(ctx: &Ctx, new: NewApiKey) -> Result<(ApiKeyRecord, SecretString)> {
     ctx.require_recent(*ctx.settings::<SessionSettings>().fresh_auth)?;
-    let (user, session) = ctx.actor.identity().map(|identity| (identity.user_id, identity.session_id))?;
+    let user = ctx.actor.user_id()?;
     let key = KeyText::generate(ctx.app.random());
     let record = ApiKeyRecord {
         id: ctx.new_id(),
@@ -62,13 +62,10 @@ pub(crate) async fn create(ctx: &Ctx, new: NewApiKey) -> Result<(ApiKeyRecord, S
         last_used_at: None,
     };
     let scopes = serde_json::to_string(&record.scopes).map_err(Error::internal)?;
-    let (row, hash) = (record.clone(), key.hash());
+    let (row, hash, context) = (record.clone(), key.hash(), ctx.clone());
     ctx.write(move |tx| {
-        // Held by a reset too, so that a login it ends leaves no key behind; and fifty at once are counted one by one.
-        users::store::lock(tx, user)?;
-        let session = sessions::store::find(tx, session)?.filter(|session| session.is_live(row.created_at));
-        let person = users::store::find(tx, user)?.filter(|user| user.status == UserStatus::Active && session.is_some());
-        let person = person.ok_or(&UNAUTHENTICATED)?;
+        // A reset holds it too, so that a login it ends leaves no key behind; and fifty at once are counted one by one.
+        let person = sessions::service::lock_caller(tx, &context)?;
         if store::live_count(tx, user, row.created_at)? >= MAX_KEYS {
             return Err(QUOTA_EXCEEDED.because(format!("A person has at most {MAX_KEYS} API keys; revoke one first.")));
         }

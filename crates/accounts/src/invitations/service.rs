@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::emails::{self, address::EmailAddress};
 use crate::events::{InvitationAccepted, InvitationCreated};
 use crate::invitations::{Invitation, InvitationRecord, store};
-use crate::logins::throttle;
+use crate::logins::throttle::{self, MailKind};
 use crate::passwords::{self, resemblance::Known};
 use crate::problems::{SIGNUP_CLOSED, TOKEN_INVALID, TOKEN_SPENT};
 use crate::roles::{self, Role, RoleRecord};
@@ -49,8 +49,10 @@ pub(crate) async fn invite(ctx: &Ctx, email: EmailAddress, role_names: Vec<Strin
         if users::store::id_by_email(tx, email.norm())?.is_some() {
             return Err(ALREADY_EXISTS.on("/email"));
         }
-        if !throttle::may_mail(tx, &context, "invitation", email.stored(), MAIL_GAP)? {
-            return Err(RATE_LIMITED.because("A mail to this address went out within the last minute.").retry_after(MAIL_GAP.as_secs()));
+        if !throttle::may_mail(tx, &context, MailKind::Invitation, email.norm(), MAIL_GAP)? {
+            return Err(RATE_LIMITED
+                .because("This address got a mail within the last minute, or too many within the hour.")
+                .retry_after(MAIL_GAP.as_secs()));
         }
         store::void(tx, email.norm(), now)?;
         let new = InvitationRecord {
@@ -157,6 +159,9 @@ async fn look(ctx: &Ctx, token: &str) -> Result<InvitationRecord> {
 pub(crate) async fn accept(ctx: &Ctx, token: &str, acceptance: Acceptance, kind: SessionKind) -> Result<Started> {
     refuse_when_closed(ctx)?;
     let row = look(ctx, token).await?;
+    if acceptance.username.is_some() {
+        users::service::check_taken(ctx, &subject(row.id)).await?;
+    }
     let email = EmailAddress::parse(&row.email).map_err(|_| Error::internal("an invited address cannot be read"))?;
     let phc = match &acceptance.password {
         Some(password) => {
@@ -172,8 +177,8 @@ pub(crate) async fn accept(ctx: &Ctx, token: &str, acceptance: Acceptance, kind:
     };
     let user_id = ctx.new_id();
     let session = Arc::new(NewSession::new(ctx, user_id, kind, "invitation"));
-    let (context, new_session, now) = (ctx.clone(), session.clone(), ctx.now());
-    ctx.write(move |tx| {
+    let (context, new_session, now, counted) = (ctx.clone(), session.clone(), ctx.now(), subject(row.id));
+    let made = ctx.write(move |tx| {
         if !store::accept(tx, row.id, now)? || users::store::id_by_email(tx, email.norm())?.is_some() {
             return Err(TOKEN_SPENT.error());
         }
@@ -197,8 +202,9 @@ pub(crate) async fn accept(ctx: &Ctx, token: &str, acceptance: Acceptance, kind:
         tx.record(&InvitationAccepted { invitation_id: row.id.uuid(), user_id: user_id.uuid() })?;
         tx.audit(AuditEntry::ok("accounts.invitation.accept", &subject(row.id)))?;
         new_session.insert(tx)
-    })
-    .await?;
+    });
+    let made = made.await;
+    users::service::count_taken(ctx, &counted, made).await?;
     session.finish(ctx).await
 }
 

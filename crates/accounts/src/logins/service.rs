@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kernel::error::RATE_LIMITED;
-use kernel::{AuditEntry, Ctx, Error, Result, Tx};
+use kernel::{AuditEntry, Ctx, Error, Result, Timestamp, Tx};
 
 use crate::emails::address::EmailAddress;
 use crate::logins::device::Device;
@@ -42,17 +42,23 @@ pub(crate) async fn log_in(
     let name = normalised(identifier);
     let found = find(ctx, identifier).await?;
     let device = device.filter(|device| found.as_ref().is_some_and(|found| found.user_id == device.user));
-    let attempt = Attempt { subject: subject_of(ctx, &name, found.as_ref()), device, name };
+    let password_changed_at = found.as_ref().and_then(|found| found.changed_at);
+    let attempt = Attempt { subject: subject_of(ctx, &name, found.as_ref()), device, password_changed_at, name };
     let (guess, admission) = match attempt.enter(ctx).await {
         Ok(entered) => entered,
         Err(error) => return attempt.turn_away(ctx, error).await,
     };
-    let verdict = passwords::service::verify(ctx, password, found.as_ref().and_then(|found| found.phc.as_deref()), &attempt.name).await?;
+    let phc = found.as_ref().and_then(|found| found.phc.as_deref());
+    let verdict = match passwords::service::verify(ctx, password, phc, &attempt.name).await {
+        Ok(verdict) => verdict,
+        Err(error) => return attempt.never_checked(ctx, guess, admission, error).await,
+    };
     match found {
         Some(found) if verdict.matches && found.is_active() => {
             let upkeep = match (verdict.is_cut, verdict.needs_rehash) {
                 (true, _) => Upkeep::DemandChange,
-                (false, true) => Upkeep::Rehash(passwords::service::hash(ctx, password).await?),
+                // Another login will do when this one is in a hurry.
+                (false, true) => passwords::service::hash(ctx, password).await.map_or(Upkeep::Nothing, Upkeep::Rehash),
                 (false, false) => Upkeep::Nothing,
             };
             let device = attempt.device.map(|device| device.seen_again(ctx));
@@ -73,13 +79,15 @@ struct Attempt {
     subject: String,
     /// The device, where it is one of the person's whose name was typed.
     device: Option<Device>,
+    /// Since when the person has the present password.
+    password_changed_at: Option<Timestamp>,
 }
 
 impl Attempt {
     /// Lets the try through to the check of the password, or not.
     async fn enter(&self, ctx: &Ctx) -> Result<(Guess, Admission)> {
         if let Some(device) = &self.device {
-            let guess = Guess::from_device(ctx, &self.name, device);
+            let guess = Guess::from_device(ctx, &self.name, device, self.password_changed_at);
             match throttle::admit(ctx, &guess).await {
                 // Too many failures on this device: it is trusted no more than any other.
                 Err(error) if error.is(&CHALLENGE_REQUIRED) => {}
@@ -97,6 +105,17 @@ impl Attempt {
             let code = if error.is(&RATE_LIMITED) { RATE_LIMITED.code } else { CHALLENGE_REQUIRED.code };
             ctx.write(move |tx| self.audit(tx, code)).await?;
         }
+        Err(error)
+    }
+
+    /// Takes back what was counted for a password that nobody had the time to check, and audits the try.
+    async fn never_checked<T>(self, ctx: &Ctx, guess: Guess, admission: Admission, error: Error) -> Result<T> {
+        let code = error.code();
+        ctx.write(move |tx| {
+            throttle::forgive(tx, &guess, admission)?;
+            self.audit(tx, code)
+        })
+        .await?;
         Err(error)
     }
 

@@ -12,7 +12,7 @@ use crate::mfa::totp::Seed;
 use crate::mfa::{Method, store};
 use crate::problems::CODE_INVALID;
 use crate::settings::{MfaSettings, SessionSettings};
-use crate::{passwords, users};
+use crate::{passwords, sessions, users};
 
 /// What a person has beside the password.
 pub(crate) struct Factors {
@@ -30,7 +30,7 @@ pub(crate) struct Enrolment {
 /// The codes a person writes down; shown once.
 pub(crate) type ShownCodes = Vec<Zeroizing<String>>;
 
-fn context(user: UserId) -> String {
+fn seal_context(user: UserId) -> String {
     format!("accounts_totp_factors.seed/{user}")
 }
 
@@ -53,17 +53,18 @@ pub(crate) async fn enrol(ctx: &Ctx) -> Result<Enrolment> {
     ctx.require_recent(*ctx.settings::<SessionSettings>().fresh_auth)?;
     let (user, now) = (ctx.actor.user_id()?, ctx.now());
     let seed = Seed::generate(ctx.app.random());
-    let sealed = ctx.app.keyring().seal(ctx.app.random(), &context(user), seed.as_bytes());
+    let sealed = ctx.app.keyring().seal(ctx.app.random(), &seal_context(user), seed.as_bytes());
+    let context = ctx.clone();
     let person = ctx
         .write(move |tx| {
             // Two at once take turns; the one that comes last is the one that counts.
-            users::store::lock(tx, user)?;
+            let person = sessions::service::lock_caller(tx, &context)?;
             if store::has_factor(tx, user)? {
                 return Err(ALREADY_EXISTS.because("There is an authenticator already; remove it first."));
             }
             store::delete_unconfirmed(tx, user)?;
             store::insert_factor(tx, user, &sealed, now)?;
-            Ok(users::store::find(tx, user)?.ok_or(&NOT_FOUND)?)
+            Ok(person)
         })
         .await?;
     Ok(Enrolment { secret: seed.base32(), uri: seed.uri(&site(ctx), &person.email)? })
@@ -87,6 +88,7 @@ pub(crate) async fn confirm(ctx: &Ctx, code: &str) -> Result<ShownCodes> {
     let (shown, hashed) = new_codes(ctx).await?;
     let context = ctx.clone();
     ctx.write(move |tx| {
+        sessions::service::lock_caller(tx, &context)?;
         if !store::confirm(tx, user, &factor.seed_sealed, step, now)? {
             return Err(INVALID_STATE.because("Another authenticator was set up meanwhile."));
         }
@@ -104,7 +106,11 @@ pub(crate) async fn remove(ctx: &Ctx) -> Result<()> {
     ctx.require_recent(*ctx.settings::<SessionSettings>().fresh_auth)?;
     let user = ctx.actor.user_id()?;
     let context = ctx.clone();
-    ctx.write(move |tx| remove_in(tx, &context, user, "accounts.mfa.remove")).await
+    ctx.write(move |tx| {
+        sessions::service::lock_caller(tx, &context)?;
+        remove_in(tx, &context, user, "accounts.mfa.remove")
+    })
+    .await
 }
 
 /// Removes a person's second factor for them: for whoever runs the server and knows who is asking.
@@ -131,8 +137,9 @@ pub(crate) async fn renew_codes(ctx: &Ctx) -> Result<ShownCodes> {
         return Err(INVALID_STATE.because("Recovery codes stand for an authenticator; set one up first."));
     }
     let (shown, hashed) = new_codes(ctx).await?;
+    let context = ctx.clone();
     ctx.write(move |tx| {
-        users::store::lock(tx, user)?;
+        sessions::service::lock_caller(tx, &context)?;
         if !store::has_factor(tx, user)? {
             return Err(INVALID_STATE.because("The authenticator was removed meanwhile."));
         }
@@ -155,7 +162,7 @@ async fn new_codes(ctx: &Ctx) -> Result<(ShownCodes, Vec<(String, String)>)> {
 }
 
 fn unsealed(ctx: &Ctx, user: UserId, sealed: &[u8]) -> Result<Seed> {
-    Seed::from_bytes(&ctx.app.keyring().open(&context(user), sealed)?)
+    Seed::from_bytes(&ctx.app.keyring().open(&seal_context(user), sealed)?)
 }
 
 fn is_strict(ctx: &Ctx) -> bool {

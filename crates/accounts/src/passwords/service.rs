@@ -8,12 +8,13 @@ use crate::api_keys;
 use crate::emails::address::EmailAddress;
 use crate::events::{PasswordChanged, PasswordResetRequested};
 use crate::hashing::{Hasher, Verdict};
-use crate::logins::throttle::{self, Guess};
+use crate::logins::throttle::{self, Guess, MailKind};
 use crate::mfa;
 use crate::one_time::{self, Purpose};
 use crate::passwords::policy::{PasswordPolicy, check_not_too_long};
 use crate::passwords::resemblance::Known;
 use crate::passwords::{blocklist, store};
+use crate::problems::TOKEN_SPENT;
 use crate::secrets::{Password, Token};
 use crate::sessions::{self, SessionKind, SessionRecord};
 use crate::settings::{PageSettings, ResetSettings, SessionSettings};
@@ -31,8 +32,11 @@ pub(crate) async fn request_reset(ctx: &Ctx, email: &EmailAddress) -> Result<()>
     let (token, norm, context) = (Token::generate(ctx.app.random()), email.norm().to_owned(), ctx.clone());
     ctx.write(move |tx| {
         let user = match users::store::id_by_email(tx, &norm)? {
-            Some(id) => users::store::find(tx, id)?.filter(|user| user.status == UserStatus::Active),
-            None => None,
+            // Held, so that nothing that voids tokens comes in between; whoever held it before may have moved or locked the account.
+            Some(id) if users::store::lock(tx, id)? => {
+                users::store::find(tx, id)?.filter(|user| user.status == UserStatus::Active && user.email_norm == norm)
+            }
+            _ => None,
         };
         let Some(user) = user else {
             return tx.audit(AuditEntry::refused("accounts.password.request_reset", None, "unknown"));
@@ -45,7 +49,7 @@ pub(crate) async fn request_reset(ctx: &Ctx, email: &EmailAddress) -> Result<()>
 /// Mails a person the link that sets a new password, silently at most once a minute (RST-9), within the caller's transaction.
 pub(crate) fn mail_reset(tx: &mut Tx<'_, '_>, ctx: &Ctx, user: &UserRecord, token: &Token) -> Result<()> {
     let subject = format!("user:{}", user.id);
-    if !throttle::may_mail(tx, ctx, "password reset", &user.email, throttle::MAIL_GAP)? {
+    if !throttle::may_mail(tx, ctx, MailKind::Reset, &user.email, throttle::MAIL_GAP)? {
         return tx.audit(AuditEntry::refused("accounts.password.request_reset", Some(&subject), "too_soon"));
     }
     one_time::issue(tx, ctx, token, Purpose::Reset, Some(user.id), Some(&user.email_norm))?;
@@ -81,6 +85,10 @@ pub(crate) async fn confirm_reset(ctx: &Ctx, token: String, password: Password) 
         let user = row.user_id.ok_or(&NOT_FOUND)?;
         // Whoever makes an API key at this moment holds the row first, or finds the login ended.
         users::store::lock(tx, user)?;
+        // The link went to an address; it opens the account only while it is the account's (RST-4).
+        if users::store::find(tx, user)?.is_none_or(|person| Some(person.email_norm) != row.email_norm) {
+            return Err(TOKEN_SPENT.error());
+        }
         replace(tx, &context, user, &phc)?;
         sessions::service::revoke_all(tx, &context, user, None)?;
         if context.settings::<ResetSettings>().revokes_api_keys {
@@ -105,13 +113,14 @@ pub(crate) async fn change(ctx: &Ctx, current: Password, new: Password) -> Resul
     let (user, session) = (identity.user_id, identity.session_id);
     let person = ctx.read(move |c| Ok(users::store::find(c, user)?.ok_or(&UNAUTHENTICATED)?)).await?;
     check_new(ctx, &new, "/new_password", &Known::of_site(ctx).and_user(&person))?;
-    verify_own(ctx, &current, "/current_password").await?;
+    let verified = verify_own(ctx, &current, "/current_password").await?;
     let phc = hash(ctx, &new).await?;
     let cookie = new_cookie(ctx);
     let hash = cookie.as_ref().map(Token::hash);
     let context = ctx.clone();
     let session = ctx
         .write(move |tx| {
+            still_verified(tx, &context, verified)?;
             replace(tx, &context, user, &phc)?;
             sessions::service::revoke_all(tx, &context, user, Some(session))?;
             let renewed = renew(tx, &context, session, hash)?;
@@ -131,10 +140,15 @@ pub(crate) struct Renewed {
 
 /// Notes that the caller proved who they are just now, which brings an admin grant; a browser's session gets a new token (SES-1, SES-3).
 pub(crate) async fn reauthenticate(ctx: &Ctx, password: Password) -> Result<Renewed> {
-    verify_own(ctx, &password, "/password").await?;
+    let verified = verify_own(ctx, &password, "/password").await?;
     let (cookie, context) = (new_cookie(ctx), ctx.clone());
     let hash = cookie.as_ref().map(Token::hash);
-    let session = ctx.write(move |tx| renew_own(tx, &context, hash, "password")).await?;
+    let session = ctx
+        .write(move |tx| {
+            still_verified(tx, &context, verified)?;
+            renew_own(tx, &context, hash, "password")
+        })
+        .await?;
     Ok(Renewed { session, cookie })
 }
 
@@ -198,22 +212,33 @@ fn own_name(user: UserId) -> String {
     format!("own password\n{user}")
 }
 
-/// Checks the caller's own password, counting failures like failed logins (LOG-1).
-async fn verify_own(ctx: &Ctx, password: &Password, pointer: &'static str) -> Result<()> {
+/// Fails unless the caller's login lives and the password is the one that was checked: who changed it meanwhile was faster (SES-1).
+fn still_verified(tx: &mut Tx<'_, '_>, ctx: &Ctx, verified: Option<Timestamp>) -> Result<()> {
+    let person = sessions::service::lock_caller(tx, ctx)?;
+    if store::changed_at(tx, person.id)? == verified { Ok(()) } else { Err(UNAUTHENTICATED.error()) }
+}
+
+/// Checks the caller's own password, counting failures like failed logins (LOG-1); tells since when it is the password.
+async fn verify_own(ctx: &Ctx, password: &Password, pointer: &'static str) -> Result<Option<Timestamp>> {
     check_not_too_long(password, pointer).map_err(|error| Error::invalid(vec![error]))?;
     let user = ctx.actor.user_id()?;
     let key = own_name(user);
     let guess = Guess::at_own_password(ctx, &key);
     let admission = throttle::admit(ctx, &guess).await?;
-    let phc = ctx.read(move |c| Ok(store::find(c, user)?)).await?;
+    let (phc, changed_at) = ctx.read(move |c| Ok((store::find(c, user)?, store::changed_at(c, user)?))).await?;
     let matches = verify(ctx, password, phc.as_deref(), &key).await?.matches;
     let context = ctx.clone();
     if !matches {
-        ctx.write(move |tx| throttle::note_failure(tx, &context, &guess, admission)).await?;
+        ctx.write(move |tx| {
+            throttle::note_failure(tx, &context, &guess, admission)?;
+            tx.audit(AuditEntry::refused("accounts.password.verify", Some(&format!("user:{user}")), "current_password_wrong"))
+        })
+        .await?;
         let field = FieldError::body(pointer, "current_password_wrong", "This is not your present password.");
         return Err(Error::invalid(vec![field]));
     }
-    ctx.write(move |tx| throttle::clear(tx, &guess)).await
+    ctx.write(move |tx| throttle::clear(tx, &guess)).await?;
+    Ok(changed_at)
 }
 
 /// Refuses a new password that is too short or too long, that the account itself gives away, or that everybody tries first.

@@ -342,8 +342,19 @@ pub(crate) async fn revoke_mine(ctx: &Ctx, except_current: bool) -> Result<u64> 
     ctx.write(move |tx| revoke_all(tx, &ctx2, user, kept)).await
 }
 
+/// The caller, held until the transaction ends, if the login still counts: nothing that ended it since the request came in is outrun.
+pub(crate) fn lock_caller(tx: &mut Tx<'_, '_>, ctx: &Ctx) -> Result<UserRecord> {
+    let identity = ctx.actor.identity()?;
+    users::store::lock(tx, identity.user_id)?;
+    let is_live = store::find(tx, identity.session_id)?.is_some_and(|session| session.is_live(ctx.now()));
+    let person = users::store::find(tx, identity.user_id)?.filter(|user| user.status == UserStatus::Active && is_live);
+    Ok(person.ok_or(&UNAUTHENTICATED)?)
+}
+
 /// Ends every session of a person except `kept`, within the caller's transaction.
 pub(crate) fn revoke_all(tx: &mut Tx<'_, '_>, ctx: &Ctx, user: UserId, kept: Option<Id<Session>>) -> Result<u64> {
+    // Whoever begins something at this moment holds the row first and is ended here, or finds the login over.
+    users::store::lock(tx, user)?;
     let count = store::revoke_all(tx, user, kept, ctx.now())?;
     // Who ends all logins may fear a thief, who may have asked for another address (RST-10).
     emails::store::end_all(tx, user, ctx.now())?;

@@ -82,6 +82,7 @@ pub(crate) async fn update(ctx: &Ctx, id: UserId, patch: ProfilePatch, if_match:
 pub(crate) async fn send_password_reset(ctx: &Ctx, id: UserId) -> Result<()> {
     let (token, context) = (Token::generate(ctx.app.random()), ctx.clone());
     ctx.write(move |tx| {
+        store::lock(tx, id)?;
         let user = store::find(tx, id)?.ok_or(&NOT_FOUND)?;
         roles::service::require_may_act_on(tx, &context, id)?;
         if user.status != UserStatus::Active {

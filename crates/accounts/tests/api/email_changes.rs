@@ -156,6 +156,31 @@ async fn rst10_a_waiting_change_dies_with_whatever_hints_at_a_thief() {
 }
 
 #[tokio::test]
+async fn rst10_no_change_begun_beside_a_reset_survives_it() {
+    let app = app().await;
+    let ada = client(&app, ADA).await;
+    let twin = app.twin().await;
+    let token = reset_token(&app, ADA).await;
+    let nodes: [&testkit::Node; 2] = [&app, &twin];
+    let mut requests: Vec<Request> = (0..20)
+        .map(|n| {
+            let body = json!({ "email": format!("thief-{n}@example.com") });
+            nodes[n % 2].post("/api/v1/me/email-changes").bearer(&ada.access).json(&body)
+        })
+        .collect();
+    let reset = app.post("/api/v1/auth/password/reset/confirm").json(&json!({ "token": token, "password": OTHER }));
+    requests.insert(10, reset);
+    let answers = at_once(requests).await;
+    assert_eq!(count(&answers, 204), 1);
+    let left = app
+        .kernel()
+        .db()
+        .read(|c| c.opt::<i64>("SELECT COUNT(*) FROM accounts_email_changes WHERE applied_at IS NULL AND ended_at IS NULL", db::params![]));
+    assert_eq!(left.await.unwrap_or_else(|error: db::Error| panic!("{error}")), Some(0));
+    app.run_jobs().await;
+}
+
+#[tokio::test]
 async fn rst10_a_waiting_change_dies_by_reset_lock_time_and_a_newer_one() {
     let app = app().await;
     let ada = client(&app, ADA).await;

@@ -156,6 +156,37 @@ async fn sgn4_accepting_voids_a_strangers_sign_up_and_change_and_signing_up_void
 }
 
 #[tokio::test]
+async fn enu6_an_invited_person_hears_twenty_times_an_hour_that_a_username_is_taken() {
+    let app = app().await;
+    let owner = app.owner().await;
+    app.patch("/api/v1/me").by(&owner).json(&json!({ "username": "countess" })).await.expect(200);
+    let token = invited(&app, &owner, GRACE, &[]).await;
+    for _ in 0..20 {
+        accept(&app, &token, json!({ "username": "countess" })).await.expect(409).problem("username_taken");
+    }
+    accept(&app, &token, json!({ "username": "grace" })).await.expect(429).problem("rate_limited");
+    app.advance(HOUR);
+    accept(&app, &token, json!({ "username": "grace" })).await.expect(201);
+    app.run_jobs().await;
+}
+
+#[tokio::test]
+async fn sgn4_who_moves_to_an_address_voids_the_invitation_to_it() {
+    let app = app().await;
+    let owner = app.owner().await;
+    let token = invited(&app, &owner, GRACE, &["admin"]).await;
+    let ada = client(&app, ADA).await;
+    app.post("/api/v1/me/email-changes").bearer(&ada.access).json(&json!({ "email": GRACE })).await.expect(202);
+    let (at_new, at_old) = (token_in(&app.last_mail_to(GRACE).await), token_in(&app.last_mail_to(ADA).await));
+    for token in [at_new, at_old] {
+        app.post("/api/v1/auth/email/confirm").json(&json!({ "token": token })).await.expect(204);
+    }
+    assert_eq!(open(&app, &owner).await.len(), 0);
+    accept(&app, &token, json!({})).await.expect(410).problem("token_spent");
+    app.run_jobs().await;
+}
+
+#[tokio::test]
 async fn adm3_an_invitation_gives_only_what_its_inviter_holds_then_and_now() {
     let app = app().await;
     let (owner, ada) = (app.owner().await, app.member(ADA).await);

@@ -25,9 +25,10 @@ pub(crate) async fn app() -> TestApp {
 }
 
 /// Limits that only tests of limits reach, like those of the kernel's own.
-const SETTINGS: [(&str, &str); 3] = [
+const SETTINGS: [(&str, &str); 4] = [
     ("accounts.limits.address_failures", "1000000/10m"),
     ("accounts.limits.mail_per_address", "1000000/h"),
+    ("accounts.limits.mail_per_client", "1000000/h"),
     ("accounts.limits.mail_budget", "1000000/h"),
 ];
 
