@@ -224,6 +224,8 @@ fn register_templates(parts: &mut Parts<'_>) {
         .template(kernel::template!("accounts/factor_removed", "de", "../emails/factor_removed/de"))
         .template(kernel::template!("accounts/recovery_code_used", "en", "../emails/recovery_code_used/en"))
         .template(kernel::template!("accounts/recovery_code_used", "de", "../emails/recovery_code_used/de"))
+        .template(kernel::template!("accounts/email_taken_back", "en", "../emails/email_taken_back/en"))
+        .template(kernel::template!("accounts/email_taken_back", "de", "../emails/email_taken_back/de"))
         .template(kernel::template!("accounts/refresh_token_replayed", "en", "../emails/refresh_token_replayed/en"))
         .template(kernel::template!("accounts/refresh_token_replayed", "de", "../emails/refresh_token_replayed/de"));
 }

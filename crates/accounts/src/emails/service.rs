@@ -37,6 +37,12 @@ struct OldMail<'a> {
 }
 
 #[derive(Serialize)]
+struct TakenBackMail<'a> {
+    display_name: &'a str,
+    at: Timestamp,
+}
+
+#[derive(Serialize)]
 struct ChangedMail<'a> {
     display_name: &'a str,
     link: &'a str,
@@ -171,6 +177,9 @@ pub(crate) async fn undo(ctx: &Ctx, token: &str) -> Result<()> {
         }
         store::undo_later(tx, user, row.applied_at.unwrap_or(now), now)?;
         let email = EmailAddress::parse(&row.old_email).map_err(|_| Error::internal("a stored address cannot be read"))?;
+        let loser = users::store::find(tx, user)?.ok_or(&NOT_FOUND)?;
+        let data = TakenBackMail { display_name: &loser.display_name, at: now };
+        tx.mail("accounts/email_taken_back", &loser.email, &loser.locale, &data)?;
         move_to(tx, user, &email, now)?;
         passwords::store::delete(tx, user)?;
         sessions::service::revoke_all(tx, &context, user, None)?;

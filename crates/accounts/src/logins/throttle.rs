@@ -31,17 +31,34 @@ pub(crate) const MAIL_GAP: Duration = Duration::from_secs(60);
 pub(crate) struct Guess {
     /// The name that was typed, or the device that is known to be its owner's.
     counted: Key,
-    /// The client's address; not for a known device, whose neighbours may be an attacker's.
-    address: Option<Key>,
+    /// What is counted beside it.
+    beside: Option<Beside>,
     /// What success forgets.
     cleared: [Key; 2],
+}
+
+/// What a failure counts for beside the name or the device.
+#[derive(Clone, Copy, Debug)]
+enum Beside {
+    /// The client's address; not for a known device, whose neighbours may be an attacker's.
+    Address(Key),
+    /// All known devices of the person together: whoever had the password once may have made many of them.
+    Devices(Key),
+}
+
+impl Beside {
+    fn key(&self) -> &Key {
+        match self {
+            Beside::Address(key) | Beside::Devices(key) => key,
+        }
+    }
 }
 
 impl Guess {
     /// At the login door, by a client of which nothing is known.
     pub(crate) fn at_login(ctx: &Ctx, name: &str) -> Guess {
         let name = name_key(ctx, name);
-        Guess { counted: name, address: Some(address_key(ctx, ctx.request.client_address)), cleared: [name, name] }
+        Guess { counted: name, beside: Some(Beside::Address(address_key(ctx, ctx.request.client_address))), cleared: [name, name] }
     }
 
     /// At the login door, from a device on which the owner of this name logged in before.
@@ -50,19 +67,21 @@ impl Guess {
     pub(crate) fn from_device(ctx: &Ctx, name: &str, device: &Device, password_changed_at: Option<Timestamp>) -> Guess {
         let changed_ms = password_changed_at.map_or(0, Timestamp::as_millis);
         let counted = ctx.app.keyring().mac("device throttle", &[device.body().as_slice(), &changed_ms.to_be_bytes()].concat());
-        Guess { counted, address: None, cleared: [name_key(ctx, name), counted] }
+        let owner = [device.user.uuid().as_bytes().as_slice(), &changed_ms.to_be_bytes()].concat();
+        let beside = Beside::Devices(ctx.app.keyring().mac("throttle of all devices", &owner));
+        Guess { counted, beside: Some(beside), cleared: [name_key(ctx, name), counted] }
     }
 
     /// At one's own password, by somebody who is logged in.
     pub(crate) fn at_own_password(ctx: &Ctx, name: &str) -> Guess {
         let name = name_key(ctx, name);
-        Guess { counted: name, address: None, cleared: [name, name] }
+        Guess { counted: name, beside: None, cleared: [name, name] }
     }
 
     /// At the second factor of this person, over all challenges (MFA-2).
     pub(crate) fn at_second_factor(ctx: &Ctx, user: UserId) -> Guess {
         let counted = ctx.app.keyring().mac("second factor throttle", user.uuid().as_bytes());
-        Guess { counted, address: None, cleared: [counted, counted] }
+        Guess { counted, beside: None, cleared: [counted, counted] }
     }
 }
 
@@ -94,12 +113,16 @@ pub(crate) enum Admission {
 
 /// Lets a try through, or refuses it: `rate_limited`, `challenge_required`.
 pub(crate) async fn admit(ctx: &Ctx, guess: &Guess) -> Result<Admission> {
-    let (counted, address) = (guess.counted, guess.address.unwrap_or(guess.counted));
-    let rows = ctx.read(move |c| Ok(store::find_throttles(c, &counted, &address)?)).await?;
+    let (counted, beside) = (guess.counted, guess.beside.map_or(guess.counted, |beside| *beside.key()));
+    let rows = ctx.read(move |c| Ok(store::find_throttles(c, &counted, &beside)?)).await?;
     let find = |key: &Key| rows.iter().find(|row| row.key_hash == *key);
-    // Off for load tests, like all limits of addresses; the waits of a name stay.
-    if let Some(address) = guess.address.as_ref().filter(|_| ctx.settings::<LimitSettings>().enabled) {
-        check_window(ctx, find(address), ctx.settings::<GuessingSettings>().address_failures)?;
+    match &guess.beside {
+        // Off for load tests, like all limits of addresses; the waits of a name stay.
+        Some(Beside::Address(address)) if ctx.settings::<LimitSettings>().enabled => {
+            check_window(ctx, find(address), ctx.settings::<GuessingSettings>().address_failures)?;
+        }
+        Some(Beside::Devices(devices)) if find(devices).is_some_and(|row| row.fails >= CHALLENGE_AFTER) => return Err(challenge()),
+        _ => {}
     }
     let Some(row) = find(&guess.counted).filter(|row| row.fails >= free_failures(ctx)) else { return Ok(Admission::Free) };
     check_wait(ctx, row)?;
@@ -133,9 +156,13 @@ fn check_wait(ctx: &Ctx, row: &ThrottleRow) -> Result<()> {
         return Err(come_back(until, now));
     }
     if row.fails >= CHALLENGE_AFTER {
-        return Err(CHALLENGE_REQUIRED.error().with_member("methods", serde_json::json!(["password_reset"])));
+        return Err(challenge());
     }
     Ok(())
+}
+
+fn challenge() -> Error {
+    CHALLENGE_REQUIRED.error().with_member("methods", serde_json::json!(["password_reset"]))
 }
 
 /// Refuses when the window of this counter is used up.
@@ -152,14 +179,16 @@ fn come_back(until: Timestamp, now: Timestamp) -> Error {
     RATE_LIMITED.error().retry_after(u64::try_from(wait_secs).unwrap_or(1))
 }
 
-/// Counts a failure: for the address always, for the name or device unless it was counted when it was let through.
+/// Counts a failure: for the address or all devices always, for the name or device unless it was counted when it was let through.
 pub(crate) fn note_failure(tx: &mut Tx<'_, '_>, ctx: &Ctx, guess: &Guess, admission: Admission) -> Result<()> {
     let now = ctx.now();
     if admission == Admission::Free {
         count_one(tx, &guess.counted, NEVER, now)?;
     }
-    match &guess.address {
-        Some(address) => count_one(tx, address, now - ctx.settings::<GuessingSettings>().address_failures.window, now),
+    match &guess.beside {
+        Some(Beside::Address(address)) => count_one(tx, address, now - ctx.settings::<GuessingSettings>().address_failures.window, now),
+        // Only another password ends this count, or a day without failures.
+        Some(Beside::Devices(devices)) => count_one(tx, devices, NEVER, now),
         None => Ok(()),
     }
 }

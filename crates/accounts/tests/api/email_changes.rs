@@ -232,6 +232,7 @@ async fn rst10_the_old_address_takes_the_account_back_for_seven_days() {
     undo(&app, &token).await.expect(204);
     let events = events_after(&app, known).await;
     assert!(events.contains(&"accounts.email.change_undone".to_owned()), "{events:?}");
+    assert_eq!(mails_of(&app, "accounts/email_taken_back", NEW).await.len(), 1, "the address that loses the account is told");
     // Every login is over, and the password, which somebody else may know, opens nothing any more.
     app.get("/api/v1/me").bearer(&ada.access).await.expect(401);
     refresh(&app, &ada.refresh).await.expect(401);

@@ -185,6 +185,34 @@ async fn log2_a_known_device_has_waits_of_its_own() {
 }
 
 #[tokio::test]
+async fn log2_many_stolen_device_cookies_give_no_more_guesses_than_one() {
+    let app = app().await;
+    app.member(ADA).await;
+    // A thief who had the password made devices, before the owner chose another one.
+    let mut devices = Vec::new();
+    for _ in 0..22 {
+        devices.push(device_in(&log_in_browser(&app, ADA, PASSWORD).await.expect(200)));
+    }
+    let token = reset_token(&app, ADA).await;
+    reset(&app, &token, OTHER).await.expect(204);
+    for device in &devices[..20] {
+        for _ in 0..5 {
+            log_in_on(&app, device, ADA, WRONG).await.expect(401);
+        }
+    }
+    // A hundred failures on devices: from now on they count for the name, like everybody's.
+    for _ in 0..5 {
+        log_in_on(&app, &devices[20], ADA, WRONG).await.expect(401);
+    }
+    for device in &devices[20..] {
+        log_in_on(&app, device, ADA, OTHER).await.expect(429).problem("rate_limited");
+    }
+    app.advance(SECOND);
+    log_in_on(&app, &devices[21], ADA, OTHER).await.expect(200);
+    app.run_jobs().await;
+}
+
+#[tokio::test]
 async fn log2_a_stolen_device_cookie_is_no_way_to_guess_for_ever() {
     let app = app().await;
     app.member(ADA).await;
