@@ -101,9 +101,28 @@ fn environment() -> Environment<'static> {
     env.set_undefined_behavior(UndefinedBehavior::Strict);
     env.set_fuel(Some(FUEL));
     env.remove_filter("safe");
+    env.add_filter("moment", moment);
     // Escaping follows the name: bodies end in .html, subjects and plain texts in .txt.
     env.set_auto_escape_callback(|name| if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None });
     env
+}
+
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// An instant of the API as people write it: `4 Mar 2026, 12:05 UTC`, in German `04.03.2026, 12:05 UTC`; anything else as it is.
+fn moment(instant: &str, language: Option<&str>) -> String {
+    let parts = || -> Option<(&str, &str, &str, &str)> {
+        let (date, time) = instant.split_once('T')?;
+        let (year, rest) = date.split_once('-')?;
+        let (month, day) = rest.split_once('-')?;
+        Some((year, month, day, time.get(..5)?))
+    };
+    let Some((year, month, day, time)) = parts() else { return instant.to_owned() };
+    match (language, month.parse::<usize>().ok().and_then(|month| MONTHS.get(month.checked_sub(1)?))) {
+        (Some("de"), _) => format!("{day}.{month}.{year}, {time} UTC"),
+        (_, Some(name)) => format!("{} {name} {year}, {time} UTC", day.trim_start_matches('0')),
+        (_, None) => instant.to_owned(),
+    }
 }
 
 fn full_name(name: &str, locale: &str, part: &str) -> String {
@@ -396,6 +415,22 @@ mod tests {
         assert_eq!(with(|s| s.html = "{{ link|safe }}".to_owned()), [("html", "template_invalid")]);
         assert_eq!(with(|s| s.text = "{% for x in name %}".to_owned()), [("text", "template_invalid")]);
         assert_eq!(with(|s| (s.text, s.html) = (String::new(), String::new())), [("text", "required"), ("html", "required")]);
+    }
+
+    #[test]
+    fn instants_are_written_as_people_write_them() {
+        let written = |instant: &str, language| moment(instant, language);
+        assert_eq!(written("2026-03-04T12:05:09.123Z", None), "4 Mar 2026, 12:05 UTC");
+        assert_eq!(written("2026-11-22T00:00:00.000Z", Some("en")), "22 Nov 2026, 00:00 UTC");
+        assert_eq!(written("2026-03-04T12:05:09.123Z", Some("de")), "04.03.2026, 12:05 UTC");
+        for odd in ["", "never", "2026-13-04T12:05Z", "2026-00-04T12:05Z", "2026-03-04T1é", "T"] {
+            assert_eq!(written(odd, None), odd);
+        }
+        let mut templates = Templates::new();
+        let (text, sample) = ("{{ at|moment(\"de\") }}", r#"{"at": "2026-03-04T12:05:09.123Z"}"#);
+        templates.add(&Template { name: "t/at", locale: "en", subject: "{{ at|moment }}", text, html: text, sample }).unwrap();
+        let mail = templates.render("t/at", "en", &json!({ "at": "2026-03-04T12:05:09.123Z" })).unwrap();
+        assert_eq!((mail.subject.as_str(), mail.text.as_str()), ("4 Mar 2026, 12:05 UTC", "04.03.2026, 12:05 UTC"));
     }
 
     #[test]

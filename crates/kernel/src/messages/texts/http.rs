@@ -29,7 +29,7 @@ pub(super) fn operations() -> [Operation; 5] {
         Operation::put(ONE, "putMailText", put)
             .tag("Messages")
             .summary("Change the text of a mail")
-            .describe("In one language, or in a new one. The texts are templates (Jinja); they are tried with the sample first.")
+            .describe("In one language, or in a new one. The texts are templates (Jinja) that are tried with the sample first; {{ at|moment }} writes an instant as people do, {{ at|moment(\"de\") }} in German.")
             .raises(&[&QUOTA_EXCEEDED])
             .requires(&UPDATE_MAIL_TEXTS),
         Operation::delete(ONE, "deleteMailText", delete)
