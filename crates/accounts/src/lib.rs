@@ -8,7 +8,9 @@
 //! * `owners`: the first owner, by a link that only the console shows
 //! * `emails`: what an address is, and how a person changes theirs
 //! * `users`, `roles`: who there is and what they may do
+//! * `activity`: everybody's own part of the audit trail
 
+mod activity;
 mod commands;
 pub mod emails;
 pub mod events;
@@ -113,7 +115,8 @@ impl Module for Accounts {
             .routes(passwords::http::operations())
             .routes(emails::http::operations())
             .routes(sessions::http::operations())
-            .routes(users::http::operations());
+            .routes(users::http::operations())
+            .route(activity::http::operation());
         register_events(parts);
         register_templates(parts);
         register_watchers(parts);

@@ -175,6 +175,7 @@ async fn verify_own(ctx: &Ctx, password: &Password, pointer: &'static str) -> Re
     let context = ctx.clone();
     if !matches {
         ctx.write(move |tx| throttle::note_failure(tx, &context, &guess, admission)).await?;
+        ctx.audit_attempt(AuditEntry::refused("accounts.password.prove", Some(&format!("user:{user}")), "current_password_wrong"));
         let field = FieldError::body(pointer, "current_password_wrong", "This is not your present password.");
         return Err(Error::invalid(vec![field]));
     }
