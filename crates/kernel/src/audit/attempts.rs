@@ -45,6 +45,8 @@ pub(crate) struct Attempts {
 /// An attempt, or a flood of them.
 #[derive(Clone, Debug)]
 struct Attempt {
+    /// Made with the attempt, so that rows of one instant keep their order; a flood has none until it is written.
+    id: Option<Id<AuditRow>>,
     at: Timestamp,
     actor: String,
     action: &'static str,
@@ -145,7 +147,7 @@ fn row_of(key: Key, flood: Flood) -> Attempt {
         Same::Nothing => (None, None, "nothing"),
     };
     let detail = json!({ "count": flood.count, "first_at": flood.first_at, "last_at": flood.last_at, "same": name });
-    Attempt { at: flood.last_at, actor, action, subject, result, ip, user_agent: None, request_id: None, detail: Some(detail) }
+    Attempt { id: None, at: flood.last_at, actor, action, subject, result, ip, user_agent: None, request_id: None, detail: Some(detail) }
 }
 
 impl Attempts {
@@ -161,6 +163,7 @@ impl Ctx {
     pub fn audit_attempt(&self, entry: AuditEntry<'_>) {
         let address = self.request.client_address;
         let attempt = Attempt {
+            id: Some(self.new_id()),
             at: self.now(),
             actor: self.actor.label(),
             action: entry.action,
@@ -241,8 +244,12 @@ async fn write(app: &App) -> Result<()> {
 }
 
 async fn write_batch(app: &App, batch: Arc<Vec<Attempt>>) -> Result<()> {
-    let rows: Vec<(Id<AuditRow>, [[u8; 16]; 2], Option<String>)> =
-        batch.iter().map(|attempt| (app.new_id(), store::salts(app.random()), attempt.detail.as_ref().map(Value::to_string))).collect();
+    let rows: Vec<(Id<AuditRow>, [[u8; 16]; 2], Option<String>)> = batch
+        .iter()
+        .map(|attempt| {
+            (attempt.id.unwrap_or_else(|| app.new_id()), store::salts(app.random()), attempt.detail.as_ref().map(Value::to_string))
+        })
+        .collect();
     let written = app.db().write(move |tx| {
         for (attempt, (id, salts, detail)) in batch.iter().zip(&rows) {
             let row = NewRow {
@@ -272,6 +279,7 @@ mod tests {
 
     fn attempt(millis: i64, subject: &str) -> Attempt {
         Attempt {
+            id: None,
             at: Timestamp::from_millis(millis),
             actor: "anonymous".to_owned(),
             action: "accounts.session.start",
