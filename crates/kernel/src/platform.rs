@@ -184,6 +184,7 @@ const MIGRATIONS: &[db::Migration] = db::migrations![
         postgres = include_str!("../migrations/0005_audit_guards.postgres.sql"),
         mysql = include_str!("../migrations/0005_audit_guards.mysql.sql"),
     ),
+    (6, "mail_texts", include_str!("../migrations/0006_mail_texts.sql")),
 ];
 
 /// The address under which people reach a server with these settings, without a trailing slash.
@@ -233,26 +234,24 @@ impl Module for Platform {
             .settings::<LogSettings>()
             .migrations(MIGRATIONS)
             .problems(crate::error::PROBLEMS)
-            .permissions(&[&messages::READ_MESSAGES])
             .state(|setup| Mailer::new(setup.settings::<MailSettings>()))
             .state(|_| Ok(idempotency::Running::default()))
             .state(|_| Ok(Metrics::default()))
             .state(|_| Ok(RenderPool::default()))
             .state(|_| Ok(http::ApiDocument::default()))
-            .job(messages::send)
             .job(purge)
             .every("17 * * * *", Purge {})
-            .routes(http::platform_operations())
-            .routes(messages::operations());
+            .routes(http::platform_operations());
+        messages::register(parts);
         audit::register(parts);
         media::register(parts);
     }
 
     fn start<'a>(&'a self, app: &'a App) -> BoxFuture<'a, Result<()>> {
+        app.spawn(fold_metrics(app.clone()));
         Box::pin(async {
             audit::check(app)?;
-            app.spawn(fold_metrics(app.clone()));
-            Ok(())
+            messages::texts::load(app).await
         })
     }
 

@@ -10,12 +10,12 @@ use serde::Serialize;
 use crate::emails::address::EmailAddress;
 use crate::emails::store::{self, ChangeRow, EmailChange, NewChange};
 use crate::events::{EmailChangeUndone, EmailChanged};
-use crate::logins::throttle::{self, MAIL_GAP};
+use crate::logins::throttle::{self, MAIL_GAP, MailKind};
 use crate::problems::{TOKEN_INVALID, TOKEN_SPENT};
 use crate::secrets::Token;
 use crate::settings::{PageSettings, ResetSettings, SessionSettings};
 use crate::users::{self, UserStatus};
-use crate::{one_time, passwords, sessions, signups};
+use crate::{api_keys, invitations, one_time, passwords, sessions, signups};
 
 /// How long a change waits for its proofs.
 const LIFE: Duration = Duration::from_secs(24 * 3600);
@@ -52,19 +52,18 @@ pub(crate) async fn begin(ctx: &Ctx, email: EmailAddress) -> Result<ChangeRow> {
     let (at_new, at_old) = (Token::generate(ctx.app.random()), Token::generate(ctx.app.random()));
     let context = ctx.clone();
     ctx.write(move |tx| {
-        users::store::lock(tx, user)?;
-        let person = users::store::find(tx, user)?.ok_or(&NOT_FOUND)?;
+        let person = sessions::service::lock_caller(tx, &context)?;
         if EmailAddress::parse(&person.email).is_ok_and(|present| present.norm() == email.norm()) {
             return Err(Error::invalid(vec![FieldError::body("/email", "not_allowed", "This is your address already.")]));
         }
         // Counted before anybody is looked up, so that a taken address uses up as much as a free one.
-        let may_mail = throttle::may_mail(tx, &context, "change of address", email.norm(), MAIL_GAP)?;
+        let may_mail = throttle::may_mail(tx, &context, MailKind::NewAddress, email.norm(), MAIL_GAP)?;
         if !may_mail && let Some(same) = store::pending_of(tx, user, now)?.into_iter().find(|row| row.email_norm == email.norm()) {
             // Asked twice: the mails that went out stay good.
             return Ok(same);
         }
         // This one concerns the caller alone, who may as well be told; unsent, it would leave a change that nobody can confirm.
-        if needs_old && !throttle::may_mail(tx, &context, "leaving an address", &person.email, MAIL_GAP)? {
+        if needs_old && !throttle::may_mail(tx, &context, MailKind::OldAddress, &person.email, MAIL_GAP)? {
             return Err(RATE_LIMITED.error().retry_after(MAIL_GAP.as_secs()));
         }
         store::end_all(tx, user, now)?;
@@ -153,6 +152,7 @@ fn move_to(tx: &mut Tx<'_, '_>, user: UserId, email: &EmailAddress, now: Timesta
     users::store::note_change(tx, user, now)?;
     signups::store::void(tx, email.norm(), now)?;
     store::end_all_to(tx, email.norm(), now)?;
+    invitations::store::void(tx, email.norm(), now)?;
     one_time::void_all(tx, user, now)
 }
 
@@ -174,8 +174,10 @@ pub(crate) async fn undo(ctx: &Ctx, token: &str) -> Result<()> {
         move_to(tx, user, &email, now)?;
         passwords::store::delete(tx, user)?;
         sessions::service::revoke_all(tx, &context, user, None)?;
-        if users::store::find(tx, user)?.is_some_and(|person| person.status == UserStatus::Active) {
-            passwords::service::mail_reset(tx, &context, user, &reset)?;
+        // Whoever took the account may have left a key behind.
+        api_keys::service::revoke_all(tx, &context, user)?;
+        if let Some(person) = users::store::find(tx, user)?.filter(|person| person.status == UserStatus::Active) {
+            passwords::service::mail_reset(tx, &context, &person, &reset)?;
         }
         tx.record(&EmailChangeUndone { user_id: user.uuid() })?;
         tx.audit(AuditEntry::ok("accounts.email.undo", &format!("user:{user}")))

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::logins::device::SentDevice;
-use crate::logins::service;
+use crate::logins::service::{self, LoginOutcome};
 use crate::passwords::policy::PasswordPolicy;
 use crate::problems::{CHALLENGE_REQUIRED, HASHER_BUSY, INVALID_CREDENTIALS};
 use crate::secrets::Password;
@@ -21,7 +21,7 @@ pub(crate) fn operations() -> [Operation; 2] {
             .summary("Log in")
             .describe(
                 "By address or username, and password. A browser gets a session cookie; with X-Session-Mode: token the answer carries an access and a \
-                 refresh token instead. Every failure looks the same. After five failures for a name, waits begin, except on a device \
+                 refresh token instead. Every failure looks the same. Whoever has a second factor gets a challenge instead, to be answered at /auth/login/mfa. After five failures for a name, waits begin, except on a device \
                  whose cookie says that its owner logged in there before.",
             )
             .raises(&[&INVALID_CREDENTIALS, &CHALLENGE_REQUIRED, &HASHER_BUSY])
@@ -57,8 +57,11 @@ struct Login {
 
 async fn log_in(ctx: Ctx, mode: SessionMode, device: SentDevice, Body(login): Body<Login>) -> Result<LoggedIn> {
     let device = device.verified(&ctx);
-    let started = service::log_in(&ctx, &login.identifier, &login.password, mode.0, device).await?;
-    Ok(LoggedIn(LoginAnswer::new(&ctx, StatusCode::OK, started, login.remember)))
+    let outcome = service::log_in(&ctx, &login.identifier, &login.password, mode.0, device, login.remember).await?;
+    Ok(LoggedIn(match outcome {
+        LoginOutcome::Started(started) => LoginAnswer::new(&ctx, StatusCode::OK, *started),
+        LoginOutcome::Challenged(challenge) => LoginAnswer::challenge(challenge),
+    }))
 }
 
 /// How people can log in and sign up.

@@ -1,12 +1,16 @@
 //! Logging in by name and password.
 
+use std::sync::Arc;
+
 use kernel::error::RATE_LIMITED;
-use kernel::{AuditEntry, Ctx, Error, Result};
+use kernel::{AuditEntry, Ctx, Error, Result, Timestamp};
 
 use crate::emails::address::EmailAddress;
 use crate::logins::device::Device;
 use crate::logins::store::{self, Found};
 use crate::logins::throttle::{self, Admission, Guess};
+use crate::mfa;
+use crate::mfa::challenge::{Challenge, NewChallenge};
 use crate::passwords;
 use crate::passwords::policy::check_not_too_long;
 use crate::problems::{CHALLENGE_REQUIRED, INVALID_CREDENTIALS};
@@ -17,7 +21,7 @@ use crate::users::UserStatus;
 use crate::users::names::Username;
 
 impl Found {
-    fn is_active(&self) -> bool {
+    pub(crate) fn is_active(&self) -> bool {
         UserStatus::parse(&self.status) == UserStatus::Active
     }
 }
@@ -25,26 +29,42 @@ impl Found {
 /// Checks name and password and starts a session; every failure is the same `invalid_credentials` (ENU-1).
 ///
 /// `device` is the browser as its signed cookie names it. On a device of the owner's, who guesses elsewhere hinders nobody (LOG-2).
-pub(crate) async fn log_in(ctx: &Ctx, identifier: &str, password: &Password, kind: SessionKind, device: Option<Device>) -> Result<Started> {
+/// The cookie of a session that is remembered outlives the browser's own session.
+pub(crate) async fn log_in(
+    ctx: &Ctx,
+    identifier: &str,
+    password: &Password,
+    kind: SessionKind,
+    device: Option<Device>,
+    is_remembered: bool,
+) -> Result<LoginOutcome> {
     check_not_too_long(password, "/password").map_err(|error| Error::invalid(vec![error]))?;
     let name = normalised(identifier);
     let found = find(ctx, identifier).await?;
     let device = device.filter(|device| found.as_ref().is_some_and(|found| found.user_id == device.user));
-    let attempt = Attempt { subject: subject_of(ctx, &name, found.as_ref()), device, name };
+    let password_changed_at = found.as_ref().and_then(|found| found.changed_at);
+    let attempt = Attempt { subject: subject_of(ctx, &name, found.as_ref()), device, password_changed_at, name };
     let (guess, admission) = match attempt.enter(ctx).await {
         Ok(entered) => entered,
         Err(error) => return attempt.turn_away(ctx, error).await,
     };
-    let verdict = passwords::service::verify(ctx, password, found.as_ref().and_then(|found| found.phc.as_deref()), &attempt.name).await?;
+    let phc = found.as_ref().and_then(|found| found.phc.as_deref());
+    let verdict = match passwords::service::verify(ctx, password, phc, &attempt.name).await {
+        Ok(verdict) => verdict,
+        Err(error) => return attempt.never_checked(ctx, guess, admission, error).await,
+    };
     match found {
         Some(found) if verdict.matches && found.is_active() => {
             let upkeep = match (verdict.is_cut, verdict.needs_rehash) {
                 (true, _) => Upkeep::DemandChange,
-                (false, true) => Upkeep::Rehash(passwords::service::hash(ctx, password).await?),
+                // Another login will do when this one is in a hurry.
+                (false, true) => passwords::service::hash(ctx, password).await.map_or(Upkeep::Nothing, Upkeep::Rehash),
                 (false, false) => Upkeep::Nothing,
             };
-            let new = NewSession::new(ctx, found.user_id, kind, "password").on(attempt.device.map(|device| device.seen_again(ctx)));
-            admit(ctx, guess, found, upkeep, new).await
+            let device = attempt.device.map(|device| device.seen_again(ctx));
+            let new = NewSession::new(ctx, found.user_id, kind, "password").on(device).remembered(is_remembered);
+            let challenge = NewChallenge::new(ctx, found.user_id, kind, is_remembered, found.changed_at.unwrap_or(ctx.now()));
+            admit(ctx, guess, found, upkeep, new, challenge).await
         }
         _ => {
             attempt.refuse(ctx, guess, admission).await?;
@@ -59,13 +79,15 @@ struct Attempt {
     subject: String,
     /// The device, where it is one of the person's whose name was typed.
     device: Option<Device>,
+    /// Since when the person has the present password.
+    password_changed_at: Option<Timestamp>,
 }
 
 impl Attempt {
     /// Lets the try through to the check of the password, or not.
     async fn enter(&self, ctx: &Ctx) -> Result<(Guess, Admission)> {
         if let Some(device) = &self.device {
-            let guess = Guess::from_device(ctx, &self.name, device);
+            let guess = Guess::from_device(ctx, &self.name, device, self.password_changed_at);
             match throttle::admit(ctx, &guess).await {
                 // Too many failures on this device: it is trusted no more than any other.
                 Err(error) if error.is(&CHALLENGE_REQUIRED) => {}
@@ -83,6 +105,13 @@ impl Attempt {
             let code = if error.is(&RATE_LIMITED) { RATE_LIMITED.code } else { CHALLENGE_REQUIRED.code };
             self.audit(ctx, code);
         }
+        Err(error)
+    }
+
+    /// Takes back what was counted for a password that nobody had the time to check, and audits the try.
+    async fn never_checked<T>(self, ctx: &Ctx, guess: Guess, admission: Admission, error: Error) -> Result<T> {
+        ctx.write(move |tx| throttle::forgive(tx, &guess, admission)).await?;
+        self.audit(ctx, error.code());
         Err(error)
     }
 
@@ -140,11 +169,19 @@ enum Upkeep {
     DemandChange,
 }
 
-async fn admit(ctx: &Ctx, guess: Guess, found: Found, upkeep: Upkeep, new: NewSession) -> Result<Started> {
+/// What a right password leads to.
+pub(crate) enum LoginOutcome {
+    /// A login.
+    Started(Box<Started>),
+    /// The second factor is asked for (MFA-2).
+    Challenged(Challenge),
+}
+
+async fn admit(ctx: &Ctx, guess: Guess, found: Found, upkeep: Upkeep, new: NewSession, challenge: NewChallenge) -> Result<LoginOutcome> {
     let must_change = found.must_change == Some(true) || matches!(upkeep, Upkeep::DemandChange);
-    let new = std::sync::Arc::new(new);
-    let session = new.clone();
-    ctx.write(move |tx| {
+    let (new, challenge) = (Arc::new(new), Arc::new(challenge));
+    let (session, asked) = (new.clone(), challenge.clone());
+    let is_challenged = ctx.write(move |tx| {
         // Disabled meanwhile, or another password? Then this login never happened. A twin's rehash is no change.
         let person = store::lock_person(tx, found.user_id)?;
         if !person.is_some_and(|person| person.is_active() && person.changed_at == found.changed_at) {
@@ -156,8 +193,16 @@ async fn admit(ctx: &Ctx, guess: Guess, found: Found, upkeep: Upkeep, new: NewSe
             (Upkeep::DemandChange, Some(phc)) => passwords::store::demand_change(tx, found.user_id, phc)?,
             _ => {}
         }
-        session.insert(tx)
-    })
-    .await?;
-    Ok(Started { must_change, ..new.finish(ctx).await? })
+        let is_challenged = mfa::store::has_factor(tx, found.user_id)?;
+        if is_challenged {
+            asked.insert(tx)?
+        } else {
+            session.insert(tx)?
+        }
+        Ok(is_challenged)
+    });
+    if is_challenged.await? {
+        return Ok(LoginOutcome::Challenged(challenge.issued()));
+    }
+    Ok(LoginOutcome::Started(Box::new(Started { must_change, ..new.finish(ctx).await? })))
 }

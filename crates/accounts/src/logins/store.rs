@@ -81,6 +81,16 @@ pub(crate) fn count(tx: &mut db::Tx<'_>, key: &Key, since: Timestamp, now: Times
     Ok(counted == 1)
 }
 
+/// Takes back one use, and by how much it moved the quota ahead.
+pub(crate) fn give_back(tx: &mut db::Tx<'_>, key: &Key, interval: Duration) -> Result<(), Error> {
+    let interval_ms = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
+    tx.execute(
+        "UPDATE accounts_throttles SET fails = fails - 1, blocked_until = blocked_until - ? WHERE key_hash = ? AND fails > 0",
+        params![interval_ms, key],
+    )?;
+    Ok(())
+}
+
 /// Makes a counter unless it is there; `ahead` is how far its quota is used ahead of time.
 pub(crate) fn insert_throttle(tx: &mut db::Tx<'_>, key: &Key, fails: i64, now: Timestamp, ahead: Timestamp) -> Result<bool, Error> {
     tx.insert_ignore(

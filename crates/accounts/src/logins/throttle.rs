@@ -13,7 +13,7 @@ use std::time::Duration;
 use kernel::address::limit_key;
 use kernel::error::RATE_LIMITED;
 use kernel::platform::LimitSettings;
-use kernel::{Ctx, Error, Result, Timestamp, Tx};
+use kernel::{Ctx, Error, Result, Timestamp, Tx, UserId};
 
 use crate::logins::device::Device;
 use crate::logins::store::{self, Key, ThrottleRow};
@@ -45,8 +45,11 @@ impl Guess {
     }
 
     /// At the login door, from a device on which the owner of this name logged in before.
-    pub(crate) fn from_device(ctx: &Ctx, name: &str, device: &Device) -> Guess {
-        let counted = ctx.app.keyring().mac("device throttle", &device.body());
+    ///
+    /// A new password begins a new count: whoever forgot the old one does not wait with the right one in hand.
+    pub(crate) fn from_device(ctx: &Ctx, name: &str, device: &Device, password_changed_at: Option<Timestamp>) -> Guess {
+        let changed_ms = password_changed_at.map_or(0, Timestamp::as_millis);
+        let counted = ctx.app.keyring().mac("device throttle", &[device.body().as_slice(), &changed_ms.to_be_bytes()].concat());
         Guess { counted, address: None, cleared: [name_key(ctx, name), counted] }
     }
 
@@ -54,6 +57,12 @@ impl Guess {
     pub(crate) fn at_own_password(ctx: &Ctx, name: &str) -> Guess {
         let name = name_key(ctx, name);
         Guess { counted: name, address: None, cleared: [name, name] }
+    }
+
+    /// At the second factor of this person, over all challenges (MFA-2).
+    pub(crate) fn at_second_factor(ctx: &Ctx, user: UserId) -> Guess {
+        let counted = ctx.app.keyring().mac("second factor throttle", user.uuid().as_bytes());
+        Guess { counted, address: None, cleared: [counted, counted] }
     }
 }
 
@@ -155,6 +164,14 @@ pub(crate) fn note_failure(tx: &mut Tx<'_, '_>, ctx: &Ctx, guess: &Guess, admiss
     }
 }
 
+/// Takes back what was counted before the password was looked at, because it never was.
+pub(crate) fn forgive(tx: &mut Tx<'_, '_>, guess: &Guess, admission: Admission) -> Result<()> {
+    if admission == Admission::Counted {
+        store::give_back(tx, &guess.counted, Duration::ZERO)?;
+    }
+    Ok(())
+}
+
 /// What `blocked_until` is where nothing is refilled.
 const NOTHING_TAKEN: Timestamp = Timestamp::from_millis(0);
 
@@ -196,22 +213,82 @@ pub(crate) async fn note_count(ctx: &Ctx, what: &'static str, subject: &str, rat
     ctx.write(move |tx| count_one(tx, &key, now - rate.window, now)).await
 }
 
-/// Whether a mail of this kind may go to this address now: one in `gap`, three an hour, within the instance's budget (RST-9).
+/// What a mail is about, as far as the limits of mails care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MailKind {
+    /// Proof of the mailbox for a sign-up; anybody can ask for one to anywhere.
+    Signup,
+    /// To somebody who has an account and is asked to sign up again.
+    Exists,
+    /// Proof of the mailbox for a change of address.
+    NewAddress,
+    /// To the address that a change leaves.
+    OldAddress,
+    /// A link for a new password, to an account that there is.
+    Reset,
+    /// By whoever may invite.
+    Invitation,
+}
+
+impl MailKind {
+    fn as_str(self) -> &'static str {
+        match self {
+            MailKind::Signup => "sign-up",
+            MailKind::Exists => "already have an account",
+            MailKind::NewAddress => "change of address",
+            MailKind::OldAddress => "leaving an address",
+            MailKind::Reset => "password reset",
+            MailKind::Invitation => "invitation",
+        }
+    }
+
+    /// Which of the two budgets of the instance it comes out of: floods to made-up addresses must not stop what account holders need.
+    fn budget(self) -> &'static [u8] {
+        match self {
+            MailKind::Signup | MailKind::NewAddress => b"everybody",
+            MailKind::Exists | MailKind::OldAddress | MailKind::Reset | MailKind::Invitation => b"account holders",
+        }
+    }
+
+    /// Whether whoever causes it is limited as well: all but those who look after others.
+    fn is_limited_by_client(self, ctx: &Ctx) -> bool {
+        ctx.actor.is_anonymous() || matches!(self, MailKind::NewAddress | MailKind::OldAddress | MailKind::Exists)
+    }
+}
+
+/// Whether a mail of this kind may go to this address now (RST-9): one in `gap`, three an hour, within what one client may cause and
+/// within the instance's budget.
 ///
 /// After the hour's mails one more is free every twenty minutes, which is sooner than a link ends: nobody who asks for mails in
-/// somebody's name keeps them without a link that works.
-pub(crate) fn may_mail(tx: &mut Tx<'_, '_>, ctx: &Ctx, kind: &str, address: &str, gap: Duration) -> Result<bool> {
+/// somebody's name keeps them without a link that works. A mail that is refused uses nothing up.
+pub(crate) fn may_mail(tx: &mut Tx<'_, '_>, ctx: &Ctx, kind: MailKind, address: &str, gap: Duration) -> Result<bool> {
     let settings = ctx.settings::<GuessingSettings>();
-    let key = ctx.app.keyring().mac("mail throttle", format!("{kind}\n{address}").as_bytes());
-    if !take(tx, ctx, &key, settings.mail_per_address, gap)? {
+    let key = |subject: &[u8]| ctx.app.keyring().mac("mail throttle", subject);
+    let client = match ctx.actor.maybe_user_id() {
+        Some(user) => format!("client\n{user}"),
+        None => format!("client\n{}", limit_key(ctx.request.client_address)),
+    };
+    let mut quotas = Vec::with_capacity(3);
+    if kind.is_limited_by_client(ctx) {
+        quotas.push((key(client.as_bytes()), settings.mail_per_client, Duration::ZERO));
+    }
+    quotas.push((key(format!("{}\n{address}", kind.as_str()).as_bytes()), settings.mail_per_address, gap));
+    quotas.push((key(kind.budget()), settings.mail_budget, Duration::ZERO));
+    for (at, (key, rate, gap)) in quotas.iter().enumerate() {
+        if take(tx, ctx, key, *rate, *gap)? {
+            continue;
+        }
+        for (key, rate, _) in &quotas[..at] {
+            store::give_back(tx, key, rate.interval())?;
+        }
+        if at + 1 == quotas.len() {
+            tracing::warn!(
+                "the budget of mails is used up, so a mail that a stranger asked for was not sent (accounts.limits.mail_budget)"
+            );
+        }
         return Ok(false);
     }
-    let budget = ctx.app.keyring().mac("mail throttle", b"everybody");
-    let is_within = take(tx, ctx, &budget, settings.mail_budget, Duration::ZERO)?;
-    if !is_within {
-        tracing::warn!("the budget of mails is used up, so a mail that a stranger asked for was not sent (accounts.limits.mail_budget)");
-    }
-    Ok(is_within)
+    Ok(true)
 }
 
 /// Takes one of an evenly refilled quota, in one conditional statement, or in another one the first of all.

@@ -14,6 +14,7 @@ db::row! {
         pub(crate) id: Id<OneTime>,
         pub(crate) purpose: String,
         pub(crate) user_id: Option<UserId>,
+        pub(crate) email_norm: Option<String>,
         pub(crate) expires_at: Timestamp,
         pub(crate) used_at: Option<Timestamp>,
     }
@@ -37,7 +38,7 @@ pub(crate) fn insert(tx: &mut db::Tx<'_>, new: &NewToken<'_>, now: Timestamp) ->
 }
 
 pub(crate) fn find(c: &mut Conn, hash: &[u8; 32]) -> Result<Option<TokenRow>, Error> {
-    c.opt("SELECT id, purpose, user_id, expires_at, used_at FROM accounts_one_time_tokens WHERE token_hash = ?", params![hash])
+    c.opt("SELECT id, purpose, user_id, email_norm, expires_at, used_at FROM accounts_one_time_tokens WHERE token_hash = ?", params![hash])
 }
 
 /// Marks a token as used; false for everybody but the first.

@@ -5,13 +5,14 @@ use http::HeaderValue;
 use http::header::SET_COOKIE;
 use kernel::error::REAUTHENTICATION_REQUIRED;
 use kernel::http::{Accepted, Body, Describe, Json, NoContent, Operation, OperationDoc, RateClass};
-use kernel::{Ctx, Error, Result, Timestamp};
+use kernel::{Ctx, Error, FieldError, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::emails::address::EmailAddress;
-use crate::passwords::service;
-use crate::problems::{CHALLENGE_REQUIRED, HASHER_BUSY, TOKEN_INVALID, TOKEN_SPENT};
+use crate::mfa;
+use crate::passwords::service::{self, Renewed};
+use crate::problems::{CHALLENGE_REQUIRED, CODE_INVALID, HASHER_BUSY, TOKEN_INVALID, TOKEN_SPENT};
 use crate::secrets::Password;
 use crate::sessions::http::session_cookie;
 
@@ -44,8 +45,8 @@ pub(crate) fn operations() -> [Operation; 4] {
         Operation::post("/api/v1/auth/reauthenticate", "reauthenticate", reauthenticate)
             .tag("Auth")
             .summary("Confirm who you are")
-            .describe("Makes the login recent again, for operations that answer reauthentication_required. A browser gets a new cookie.")
-            .raises(&[&HASHER_BUSY, &CHALLENGE_REQUIRED])
+            .describe("By the password, or by a code of the second factor. Makes the login recent again, for operations that answer reauthentication_required. A browser gets a new cookie.")
+            .raises(&[&HASHER_BUSY, &CHALLENGE_REQUIRED, &CODE_INVALID])
             .without_idempotency_key()
             .answers_secrets()
             .rate(RateClass::Auth)
@@ -127,18 +128,27 @@ fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response 
     response
 }
 
-async fn change(ctx: Ctx, Body(request): Body<PasswordChange>) -> Result<Changed> {
-    let cookie = service::change(&ctx, request.current_password, request.new_password).await?;
-    Ok(Changed(cookie.map(|token| session_cookie(&ctx, &token, None))))
+fn cookie_of(ctx: &Ctx, renewed: &Renewed) -> Option<HeaderValue> {
+    renewed.cookie.as_ref().map(|token| session_cookie(ctx, token, &renewed.session))
 }
 
-/// A proof of who you are.
+async fn change(ctx: Ctx, Body(request): Body<PasswordChange>) -> Result<Changed> {
+    let renewed = service::change(&ctx, request.current_password, request.new_password).await?;
+    Ok(Changed(cookie_of(&ctx, &renewed)))
+}
+
+/// A proof of who you are: the password, or a code.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"password": "correct horse battery"}))]
 struct Reauthentication {
     /// The present password.
-    password: Password,
+    password: Option<Password>,
+    /// A code of the second factor.
+    #[schema(min_length = 1, max_length = 64)]
+    code: Option<String>,
+    /// What the code is of; `totp` unless given.
+    method: Option<mfa::Method>,
 }
 
 /// When you last proved who you are.
@@ -169,7 +179,15 @@ impl Describe for Reauthenticated {
 }
 
 async fn reauthenticate(ctx: Ctx, Body(request): Body<Reauthentication>) -> Result<Reauthenticated> {
-    let (auth_time, token) = service::reauthenticate(&ctx, request.password).await?;
-    let body = ReauthenticatedView { auth_time, methods: vec!["password".to_owned()] };
-    Ok(Reauthenticated { body, cookie: token.map(|token| session_cookie(&ctx, &token, None)) })
+    let (renewed, method) = match (request.password, request.code) {
+        (Some(password), None) => (service::reauthenticate(&ctx, password).await?, "password"),
+        (None, Some(code)) => {
+            let method = request.method.unwrap_or(mfa::Method::Totp);
+            (service::reauthenticate_by_code(&ctx, method, &code).await?, method.as_str())
+        }
+        (None, None) => return Err(Error::invalid(vec![FieldError::body("/password", "required", "The password, or a code.")])),
+        (Some(_), Some(_)) => return Err(Error::invalid(vec![FieldError::body("/code", "not_allowed", "Either the password or a code.")])),
+    };
+    let body = ReauthenticatedView { auth_time: renewed.session.auth_time, methods: vec![method.to_owned()] };
+    Ok(Reauthenticated { body, cookie: cookie_of(&ctx, &renewed) })
 }

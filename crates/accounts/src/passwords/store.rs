@@ -9,6 +9,12 @@ pub(crate) fn find(c: &mut Conn, user: UserId) -> Result<Option<String>, Error> 
     c.opt("SELECT phc FROM accounts_passwords WHERE user_id = ?", params![user])
 }
 
+/// Since when the person has the present password.
+pub(crate) fn changed_at(c: &mut Conn, user: UserId) -> Result<Option<Timestamp>, Error> {
+    let row = c.opt::<(Timestamp,)>("SELECT changed_at FROM accounts_passwords WHERE user_id = ?", params![user])?;
+    Ok(row.map(|(at,)| at))
+}
+
 /// Whether the person has to choose another password before their roles count again (PWD-7).
 pub(crate) fn must_change(c: &mut Conn, user: UserId) -> Result<bool, Error> {
     Ok(c.opt::<bool>("SELECT must_change FROM accounts_passwords WHERE user_id = ?", params![user])?.unwrap_or(false))

@@ -15,10 +15,10 @@ use kernel::{App, Ctx, Error, FieldError, Id, Result, Session, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::mfa::challenge::Challenge;
 use crate::secrets::Token;
 use crate::sessions::service::{self, Started};
 use crate::sessions::{SessionKind, SessionRecord};
-use crate::settings::SessionSettings;
 use crate::tokens::http::TokensView;
 use crate::users::http::UserView;
 
@@ -108,9 +108,8 @@ pub(crate) struct LoginResult {
 /// A further proof that a login needs.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ChallengeView {
-    /// The challenge.
-    #[schema(value_type = uuid::Uuid)]
-    id: Id<ChallengeView>,
+    /// The challenge; only who holds it can answer it.
+    id: String,
     /// The ways to answer it.
     methods: Vec<String>,
     /// Until when it can be answered.
@@ -149,12 +148,12 @@ pub(crate) struct SessionView {
 }
 
 impl SessionView {
-    fn of(session: SessionRecord, current: Option<Id<Session>>) -> SessionView {
+    pub(crate) fn of(session: SessionRecord, current: Option<Id<Session>>) -> SessionView {
         SessionView {
             is_current: current == Some(session.id),
             id: session.id,
             kind: session.kind.as_str().to_owned(),
-            methods: vec![session.amr],
+            methods: session.amr.split(' ').map(str::to_owned).collect(),
             ip: session.ip,
             user_agent: session.user_agent,
             auth_time: session.auth_time,
@@ -174,10 +173,9 @@ pub(crate) struct LoginAnswer {
 }
 
 impl LoginAnswer {
-    /// 200, or 201 when an account was made. `remember` keeps the cookie beyond the browser's own session.
-    pub(crate) fn new(ctx: &Ctx, status: StatusCode, started: Started, remember: bool) -> LoginAnswer {
-        let max_age = remember.then(|| ctx.settings::<SessionSettings>().absolute.as_secs());
-        let session = started.cookie.as_ref().map(|token| session_cookie(ctx, token, max_age));
+    /// 200, or 201 when an account was made.
+    pub(crate) fn new(ctx: &Ctx, status: StatusCode, started: Started) -> LoginAnswer {
+        let session = started.cookie.as_ref().map(|token| session_cookie(ctx, token, &started.session));
         let device = started.device.as_ref().map(|device| device.cookie(ctx));
         let id = started.session.id;
         let body = LoginResult {
@@ -188,6 +186,14 @@ impl LoginAnswer {
             must_change_password: started.must_change,
         };
         LoginAnswer { status, cookies: session.into_iter().chain(device).collect(), body }
+    }
+
+    /// 200 that asks for the second factor; nothing is held yet.
+    pub(crate) fn challenge(challenge: Challenge) -> LoginAnswer {
+        let view =
+            ChallengeView { id: challenge.token.as_str().to_owned(), methods: Challenge::methods(), expires_at: challenge.expires_at };
+        let body = LoginResult { session: None, user: None, tokens: None, challenge: Some(view), must_change_password: false };
+        LoginAnswer { status: StatusCode::OK, cookies: Vec::new(), body }
     }
 }
 
@@ -241,10 +247,11 @@ impl Describe for SignedUp {
     }
 }
 
-/// The session cookie with exactly the attributes of SES-2.
-pub(crate) fn session_cookie(ctx: &Ctx, token: &Token, max_age_secs: Option<u64>) -> HeaderValue {
+/// The session cookie with exactly the attributes of SES-2; one that is remembered lasts as long as its session can.
+pub(crate) fn session_cookie(ctx: &Ctx, token: &Token, session: &SessionRecord) -> HeaderValue {
     let is_secure = ctx.request.is_secure;
     let secure = if is_secure { " Secure;" } else { "" };
+    let max_age_secs = session.is_remembered.then(|| session.absolute_at.since(ctx.now()).as_secs());
     let max_age = max_age_secs.map(|secs| format!("; Max-Age={secs}")).unwrap_or_default();
     let text = format!("{}={}; Path=/;{secure} HttpOnly; SameSite=Lax{max_age}", session_cookie_name(is_secure), token.as_str());
     let mut value = HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""));
@@ -262,7 +269,7 @@ fn cookie_removal(ctx: &Ctx) -> HeaderValue {
 /// Which logins to list.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct SessionFilter {
+pub(crate) struct SessionFilter {
     /// How many logins a page holds, 1 to 100.
     #[schema(minimum = 1)]
     limit: Option<u32>,
@@ -271,9 +278,15 @@ struct SessionFilter {
     cursor: Option<String>,
 }
 
+impl SessionFilter {
+    pub(crate) fn request(self) -> PageRequest {
+        PageRequest::new(self.limit, self.cursor)
+    }
+}
+
 async fn list(ctx: Ctx, Query(filter): Query<SessionFilter>) -> Result<List<SessionView>> {
     let current = ctx.actor.identity()?.session_id;
-    let page = service::list(&ctx, PageRequest::new(filter.limit, filter.cursor)).await?;
+    let page = service::list(&ctx, filter.request()).await?;
     Ok(List(page.map(|session| SessionView::of(session, Some(current)))))
 }
 
@@ -295,14 +308,19 @@ struct RevokeSessions {
 /// How many logins were ended.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({"revoked_count": 2}))]
-struct RevokedSessions {
+pub(crate) struct RevokedSessions {
     /// The number of logins that were live until now.
     revoked_count: i64,
 }
 
 async fn revoke_all(ctx: Ctx, Body(request): Body<RevokeSessions>) -> Result<Json<RevokedSessions>> {
-    let count = service::revoke_mine(&ctx, request.except_current).await?;
-    Ok(Json(RevokedSessions { revoked_count: i64::try_from(count).unwrap_or(i64::MAX) }))
+    Ok(Json(RevokedSessions::of(service::revoke_mine(&ctx, request.except_current).await?)))
+}
+
+impl RevokedSessions {
+    pub(crate) fn of(count: u64) -> RevokedSessions {
+        RevokedSessions { revoked_count: i64::try_from(count).unwrap_or(i64::MAX) }
+    }
 }
 
 /// 204 that removes the cookie and what the browser stored (SES-4).

@@ -10,7 +10,7 @@ use crate::emails;
 use crate::emails::address::EmailAddress;
 use crate::events::SignupStarted;
 use crate::hashing::Hasher;
-use crate::logins::throttle;
+use crate::logins::throttle::{self, MailKind};
 use crate::passwords;
 use crate::passwords::resemblance::Known;
 use crate::problems::{SIGNUP_CLOSED, TOKEN_INVALID, TOKEN_SPENT};
@@ -32,8 +32,6 @@ const MAX_OPEN: usize = 5;
 /// The least time between two mails that tell somebody of their own account (ENU-3).
 const MAIL_GAP: Duration = Duration::from_secs(10 * 60);
 const RESEND_GAP: Duration = Duration::from_secs(60);
-/// The mails that prove a mailbox, as they are counted (RST-9).
-const SIGNUP_MAIL: &str = "sign-up";
 /// Its name in the audit trail.
 const BEGIN: &str = "accounts.signup.begin";
 
@@ -78,7 +76,7 @@ pub(crate) async fn begin(ctx: &Ctx, email: EmailAddress, password: Option<Passw
     let locale = locale.unwrap_or_else(|| ctx.request.locale.clone());
     ctx.write(move |tx| {
         // Counted before anybody is looked up, so that a taken address uses up as much as a free one.
-        let may_mail = throttle::may_mail(tx, &context, SIGNUP_MAIL, email.norm(), throttle::MAIL_GAP)?;
+        let may_mail = throttle::may_mail(tx, &context, MailKind::Signup, email.norm(), throttle::MAIL_GAP)?;
         let open = store::open_ids(tx, email.norm(), context.now())?;
         for id in open.iter().take((open.len() + 1).saturating_sub(MAX_OPEN)) {
             store::consume(tx, *id, context.now())?;
@@ -125,7 +123,7 @@ fn mail_proof(tx: &mut Tx<'_, '_>, ctx: &Ctx, to: &str, locale: &str, token: &To
 /// The address has an account: its owner is told, at most once in ten minutes, and the caller learns nothing.
 pub(crate) fn tell_owner(tx: &mut Tx<'_, '_>, ctx: &Ctx, owner: kernel::UserId, action: &'static str) -> Result<()> {
     let Some(user) = users::store::find(tx, owner)? else { return Ok(()) };
-    if throttle::may_mail(tx, ctx, "already have an account", &user.email, MAIL_GAP)? {
+    if throttle::may_mail(tx, ctx, MailKind::Exists, &user.email, MAIL_GAP)? {
         let link = format!("{}/account/login", ctx.app.public_url());
         tx.mail("accounts/already_have_account", &user.email, &user.locale, &ExistsMail { display_name: &user.display_name, link: &link })?;
     }
@@ -142,7 +140,7 @@ pub(crate) async fn resend(ctx: &Ctx, handle: &str) -> Result<()> {
         if row.used_at.is_some() || now >= row.expires_at || now.since(row.mailed_at) < RESEND_GAP {
             return Ok(());
         }
-        if !throttle::may_mail(tx, &context, SIGNUP_MAIL, &row.email_norm, throttle::MAIL_GAP)? {
+        if !throttle::may_mail(tx, &context, MailKind::Signup, &row.email_norm, throttle::MAIL_GAP)? {
             return Ok(());
         }
         store::renew(tx, row.id, &token.hash(), &code_mac(&context, &code), now)?;
@@ -208,7 +206,8 @@ pub(crate) async fn complete(ctx: &Ctx, completion: Completion, kind: SessionKin
     session.finish(ctx).await
 }
 
-fn create(tx: &mut Tx<'_, '_>, ctx: &Ctx, new: &Creation<'_>) -> Result<()> {
+/// Makes the account; when somebody was faster with the address, the proof is spent.
+pub(crate) fn create(tx: &mut Tx<'_, '_>, ctx: &Ctx, new: &Creation<'_>) -> Result<()> {
     match users::service::create(tx, ctx, new) {
         Err(error) if is_address_taken(&error) => Err(TOKEN_SPENT.error()),
         outcome => outcome,

@@ -191,8 +191,8 @@ pub(crate) async fn mint_access(
         jti,
         sid: session_id,
         scope: "*".to_owned(),
-        acr: "aal1".to_owned(),
-        amr: vec![session.amr],
+        acr: crate::mfa::acr(&session.amr).to_owned(),
+        amr: session.amr.split(' ').map(str::to_owned).collect(),
         auth_time: session.auth_time.as_secs(),
         ver: user.sec_epoch,
     };

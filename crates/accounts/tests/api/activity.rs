@@ -122,5 +122,5 @@ async fn log6_a_wrong_guess_at_ones_own_password_is_audited() {
     app.post("/api/v1/auth/reauthenticate").bearer(&ada.access).json(&json!({ "password": WRONG })).await.expect(422);
     let rows = app.audit().await.split_off(before);
     let subject = Some(format!("user:{}", ada.user_id));
-    assert_eq!(rows, [("accounts.password.prove".to_owned(), subject, "current_password_wrong".to_owned())]);
+    assert_eq!(rows, [("accounts.password.verify".to_owned(), subject, "current_password_wrong".to_owned())]);
 }

@@ -156,6 +156,31 @@ async fn rst10_a_waiting_change_dies_with_whatever_hints_at_a_thief() {
 }
 
 #[tokio::test]
+async fn rst10_no_change_begun_beside_a_reset_survives_it() {
+    let app = app().await;
+    let ada = client(&app, ADA).await;
+    let twin = app.twin().await;
+    let token = reset_token(&app, ADA).await;
+    let nodes: [&testkit::Node; 2] = [&app, &twin];
+    let mut requests: Vec<Request> = (0..20)
+        .map(|n| {
+            let body = json!({ "email": format!("thief-{n}@example.com") });
+            nodes[n % 2].post("/api/v1/me/email-changes").bearer(&ada.access).json(&body)
+        })
+        .collect();
+    let reset = app.post("/api/v1/auth/password/reset/confirm").json(&json!({ "token": token, "password": OTHER }));
+    requests.insert(10, reset);
+    let answers = at_once(requests).await;
+    assert_eq!(count(&answers, 204), 1);
+    let left = app
+        .kernel()
+        .db()
+        .read(|c| c.opt::<i64>("SELECT COUNT(*) FROM accounts_email_changes WHERE applied_at IS NULL AND ended_at IS NULL", db::params![]));
+    assert_eq!(left.await.unwrap_or_else(|error: db::Error| panic!("{error}")), Some(0));
+    app.run_jobs().await;
+}
+
+#[tokio::test]
 async fn rst10_a_waiting_change_dies_by_reset_lock_time_and_a_newer_one() {
     let app = app().await;
     let ada = client(&app, ADA).await;
@@ -258,6 +283,19 @@ async fn rst10_a_change_of_the_password_does_not_save_the_thief_from_the_undoing
     app.put("/api/v1/me/password").bearer(&thief.access).json(&change).await.expect(204);
     undo(&app, &token).await.expect(204);
     log_in(&app, NEW, OTHER).await.expect(401);
+    app.run_jobs().await;
+}
+
+#[tokio::test]
+async fn rst10_the_undoing_ends_the_keys_that_a_thief_may_have_made() {
+    let app = app().await;
+    let ada = client(&app, ADA).await;
+    let key = app.post("/api/v1/me/api-keys").bearer(&ada.access).json(&json!({ "name": "Left behind", "scopes": [] }));
+    let key = key.await.expect(201).text("/key");
+    let token = moved(&app, &ada).await;
+    app.get("/api/v1/me").bearer(&key).await.expect(200);
+    undo(&app, &token).await.expect(204);
+    app.get("/api/v1/me").bearer(&key).await.expect(401).problem("unauthenticated");
     app.run_jobs().await;
 }
 

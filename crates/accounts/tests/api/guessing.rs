@@ -90,6 +90,23 @@ async fn log1_a_reset_clears_every_name_of_the_owner() {
 }
 
 #[tokio::test]
+async fn log1_a_reset_clears_the_count_of_the_owners_device_too() {
+    let app = app().await;
+    app.member(ADA).await;
+    let device = device_in(&log_in_browser(&app, ADA, PASSWORD).await.expect(200));
+    for _ in 0..5 {
+        log_in_on(&app, &device, ADA, WRONG).await.expect(401);
+    }
+    log_in_on(&app, &device, ADA, PASSWORD).await.expect(429).problem("rate_limited");
+    app.advance(SECOND);
+    let token = reset_token(&app, ADA).await;
+    reset(&app, &token, OTHER).await.expect(204);
+    log_in_on(&app, &device, ADA, WRONG).await.expect(401);
+    log_in_on(&app, &device, ADA, OTHER).await.expect(200);
+    app.run_jobs().await;
+}
+
+#[tokio::test]
 async fn log1_failures_are_forgotten_after_a_day() {
     let app = app().await;
     app.member(ADA).await;

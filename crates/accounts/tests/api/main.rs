@@ -1,6 +1,7 @@
 //! Accounts through the front door: every answer is compared with the OpenAPI document, on every engine.
 
 mod activity;
+mod api_keys;
 mod bad_input;
 mod canary;
 mod codes;
@@ -11,20 +12,25 @@ mod dump;
 mod email_changes;
 mod enumeration;
 mod forgery;
+mod grants;
 mod guessing;
 mod hashing;
 mod imports;
+mod invitations;
 mod journeys;
 mod keys;
+mod mfa;
 mod operators;
 mod owners;
 mod passwords;
+mod people;
 mod prehijacking;
 mod profile;
 mod purge;
 mod races;
 mod refresh;
 mod resets;
+mod roles;
 mod sessions;
 mod signups;
 mod support;

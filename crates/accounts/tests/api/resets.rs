@@ -307,6 +307,53 @@ async fn rst9_the_instance_has_a_budget_of_mails_that_strangers_cause() {
 }
 
 #[tokio::test]
+async fn rst9_a_flood_to_made_up_addresses_stops_no_reset() {
+    let app = app_with(&[("accounts.limits.mail_budget", "5/h")]).await;
+    app.member(ADA).await;
+    for number in 0..9 {
+        let body = json!({ "email": format!("person-{number}@example.com") });
+        app.post("/api/v1/auth/signup").header("X-CSRF", "1").json(&body).await.expect(202);
+    }
+    assert_eq!(app.mails().await.len(), 5);
+    let token = reset_token(&app, ADA).await;
+    reset(&app, &token, OTHER).await.expect(204);
+    app.run_jobs().await;
+}
+
+#[tokio::test]
+async fn rst9_one_client_causes_a_few_mails_an_hour_and_those_refused_use_nothing_up() {
+    let app = app_with(&[("accounts.limits.mail_per_client", "3/h"), ("accounts.limits.mail_per_address", "3/h")]).await;
+    let begin = |email: &str| app.post("/api/v1/auth/signup").header("X-CSRF", "1").json(&json!({ "email": email }));
+    for number in 0..9 {
+        begin(&format!("person-{number}@example.com")).await.expect(202);
+    }
+    assert_eq!(app.mails().await.len(), 3);
+    // Twenty minutes later one more is free; the addresses that got none still have all of theirs.
+    for _ in 0..3 {
+        app.advance(20 * MINUTE);
+        begin("person-8@example.com").await.expect(202);
+    }
+    assert_eq!(mails_of(&app, "accounts/confirm_signup", "person-8@example.com").await.len(), 3);
+    app.run_jobs().await;
+}
+
+#[tokio::test]
+async fn rst4_a_link_opens_the_account_only_while_its_address_is_the_accounts() {
+    let app = app().await;
+    app.member(ADA).await;
+    let token = reset_token(&app, ADA).await;
+    // As if the account had moved in the very moment in which the link was made.
+    let moved = app.kernel().db().write(|tx| {
+        tx.execute("UPDATE accounts_user_emails SET email = ?, email_norm = ?", db::params!["new@example.com", "new@example.com"])
+            .map(|_| ())
+    });
+    moved.await.unwrap_or_else(|error: db::Error| panic!("{error}"));
+    reset(&app, &token, OTHER).await.expect(410).problem("token_spent");
+    log_in(&app, "new@example.com", PASSWORD).await.expect(200);
+    app.run_jobs().await;
+}
+
+#[tokio::test]
 async fn rst9_of_fifty_requests_at_once_one_is_mailed() {
     let app = app_with(&[("accounts.limits.mail_per_address", "3/h")]).await;
     app.member(ADA).await;

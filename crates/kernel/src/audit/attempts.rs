@@ -14,9 +14,9 @@ use tokio::sync::Notify;
 
 use crate::address::limit_key;
 use crate::app::App;
-use crate::audit::AuditEntry;
 use crate::audit::sealer::Sealer;
 use crate::audit::store::{self, AuditRow, NewRow};
+use crate::audit::{AuditEntry, explained};
 use crate::ctx::Ctx;
 use crate::error::{Error, LogAndContinue as _, Result};
 use crate::id::Id;
@@ -173,7 +173,7 @@ impl Ctx {
             ip: Some(address.to_string()),
             user_agent: self.request.user_agent.clone(),
             request_id: Some(self.request.id.clone()),
-            detail: entry.detail,
+            detail: explained(self, &entry),
         };
         let attempts = self.state::<Attempts>();
         attempts.window().note(attempt, limit_key(address).to_string());

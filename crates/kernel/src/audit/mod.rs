@@ -82,7 +82,7 @@ impl<'a> AuditEntry<'a> {
 
 pub(crate) fn insert(tx: &mut db::Tx<'_>, ctx: &Ctx, entry: &AuditEntry<'_>) -> Result<()> {
     let (actor, ip) = (ctx.actor.label(), ctx.request.client_address.to_string());
-    let (detail, personal) = (entry.detail.as_ref().map(Value::to_string), entry.personal.as_ref().map(Value::to_string));
+    let (detail, personal) = (explained(ctx, entry).map(|detail| detail.to_string()), entry.personal.as_ref().map(Value::to_string));
     // The system calls from nowhere.
     let is_system = ctx.actor.credential() == CredentialKind::System;
     let row = store::NewRow {
@@ -119,4 +119,16 @@ pub(crate) fn register(parts: &mut Parts<'_>) {
         .every("47 2 * * *", upkeep::Thin {})
         .routes(http::operations());
     command::register(parts);
+}
+
+/// The detail of the entry, with the API key that was used if it was one (KEY-1).
+fn explained(ctx: &Ctx, entry: &AuditEntry<'_>) -> Option<Value> {
+    let Some(key) = ctx.actor.key_id() else { return entry.detail.clone() };
+    let mut members = match &entry.detail {
+        Some(Value::Object(members)) => members.clone(),
+        Some(other) => [("detail".to_owned(), other.clone())].into_iter().collect(),
+        None => serde_json::Map::new(),
+    };
+    members.insert("api_key_id".to_owned(), key.to_string().into());
+    Some(Value::Object(members))
 }
