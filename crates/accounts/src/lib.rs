@@ -11,7 +11,9 @@
 //! * `users`, `roles`: who there is and what they may do
 //! * `mfa`: an authenticator app beside the password, and recovery codes
 //! * `invitations`: accounts that wait for whoever holds the mailbox
+//! * `activity`: everybody's own part of the audit trail
 
+mod activity;
 mod api_keys;
 mod commands;
 pub mod emails;
@@ -131,7 +133,8 @@ impl Module for Accounts {
             .routes(roles::http::operations())
             .routes(invitations::http::operations())
             .routes(api_keys::http::operations())
-            .routes(mfa::http::operations());
+            .routes(mfa::http::operations())
+            .route(activity::http::operation());
         register_events(parts);
         register_templates(parts);
         register_watchers(parts);

@@ -42,6 +42,8 @@ CREATE TABLE platform_messages (
 );
 CREATE INDEX platform_messages_created ON platform_messages (created_at, id);
 
+-- Rows are inserted unsealed, in the transaction of the change; the sealer gives them seq, prev_hash and hash. What may be erased (where
+-- somebody called from, names) enters the chain as a salted hash, so that erasing value and salt leaves the chain whole.
 CREATE TABLE platform_audit (
     id {id} NOT NULL PRIMARY KEY,
     at {time} NOT NULL,
@@ -50,11 +52,60 @@ CREATE TABLE platform_audit (
     subject {key:120},
     result {key:32} NOT NULL,
     ip {key:45},
+    user_agent {key:256},
+    origin_salt {id},
+    origin_hash {hash},
     request_id {key:64},
-    detail {json}
+    detail {json},
+    personal {json},
+    personal_salt {id},
+    personal_hash {hash},
+    seq {int},
+    prev_hash {hash},
+    hash {hash}
 );
+-- No two rows have one place, so a chain never forks; the rows without one stand together and are found at once.
+CREATE UNIQUE INDEX platform_audit_seq ON platform_audit (seq);
+-- The list, the filter by time, and what is past its retention.
 CREATE INDEX platform_audit_at ON platform_audit (at, id);
-CREATE INDEX platform_audit_subject ON platform_audit (subject, at);
+-- The history of an object or a person.
+CREATE INDEX platform_audit_subject ON platform_audit (subject, at, id);
+-- What somebody did, and the erasure of a person.
+CREATE INDEX platform_audit_actor ON platform_audit (actor, at, id);
+
+-- Where the chain ends: one row, moved on by whoever seals. Its lock is the lease of the one sealer.
+CREATE TABLE platform_audit_head (
+    id {int} NOT NULL PRIMARY KEY,
+    seq {int} NOT NULL,
+    hash {hash} NOT NULL,
+    at {time} NOT NULL,
+    mac {hash} NOT NULL,
+    addresses_until {time} NOT NULL
+);
+
+-- Where the chain was at some time: 'daily' heads, and 'pruned', the row before the first that is kept.
+CREATE TABLE platform_audit_checkpoints (
+    kind {key:16} NOT NULL,
+    seq {int} NOT NULL,
+    hash {hash} NOT NULL,
+    at {time} NOT NULL,
+    mac {hash} NOT NULL,
+    PRIMARY KEY (kind, seq)
+);
+
+CREATE TABLE platform_audit_verifications (
+    id {id} NOT NULL PRIMARY KEY,
+    status {key:16} NOT NULL,
+    created_at {time} NOT NULL,
+    finished_at {time},
+    row_count {int} NOT NULL,
+    first_seq {int},
+    last_seq {int},
+    last_hash {hash},
+    bad_seq {int},
+    fault {key:32}
+);
+CREATE INDEX platform_audit_verifications_created ON platform_audit_verifications (created_at, id);
 
 -- The row is written in the transaction of the effect; the answer follows, sealed, before it is sent.
 CREATE TABLE platform_idempotency (

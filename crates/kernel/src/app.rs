@@ -11,7 +11,8 @@ use db::Db;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::error::{Error, Result};
+use crate::audit;
+use crate::error::{Error, LogAndContinue as _, Result};
 use crate::events::StoredEvent;
 use crate::http::{Components, Validators};
 use crate::id::Id;
@@ -26,6 +27,9 @@ use crate::seal::Keyring;
 use crate::settings::{Section, SettingsError, Source};
 use crate::templates::Templates;
 use crate::time::Clock;
+
+/// How long a stop waits for the last rows of the audit trail.
+const END_OF_TRAIL: Duration = Duration::from_secs(2);
 
 type TypeMap = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
 
@@ -163,17 +167,19 @@ impl App {
         })))
     }
 
-    /// Starts the modules, then the job runner and the event watcher.
+    /// Starts the modules, then the work in the background.
     pub async fn start(&self) -> Result<()> {
         self.start_modules().await?;
         self.start_background();
         Ok(())
     }
 
-    /// Starts the job runner and the event watcher, once the modules have started.
+    /// Starts the job runner, the event watcher and the writers of the audit trail, once the modules have started.
     pub fn start_background(&self) {
         self.spawn(jobs::run(self.clone()));
         self.spawn(outbox::watch_events(self.clone()));
+        self.spawn(audit::write_attempts(self.clone()));
+        self.spawn(audit::seal_rows(self.clone()));
     }
 
     /// Starts the modules only; for commands and tests that run jobs by hand.
@@ -200,6 +206,14 @@ impl App {
         if drained.is_err() {
             tracing::warn!("some background work did not end in time and was cut off; jobs among it will run again");
             tasks.abort_all();
+        }
+        // Last, since requests and jobs audit as long as they run.
+        let end_of_trail = async {
+            self.flush_audit().await.log_and_continue("writing the last attempts into the audit trail");
+            audit::seal_own(self).await;
+        };
+        if tokio::time::timeout(END_OF_TRAIL, end_of_trail).await.is_err() {
+            tracing::warn!("the last rows of the audit trail were not sealed in time; they are when a server runs again");
         }
         self.0.db.close().await;
     }

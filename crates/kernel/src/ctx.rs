@@ -9,6 +9,7 @@ use db::Conn;
 
 use crate::actor::Actor;
 use crate::app::App;
+use crate::audit::Sealer;
 use crate::error::{IDEMPOTENCY_KEY_IN_USE, Result};
 use crate::id::Id;
 use crate::idempotency::{self, Claim};
@@ -174,6 +175,9 @@ impl Ctx {
     fn after_commit(&self, effects: Effects) {
         if effects.jobs > 0 {
             self.app.jobs().wake();
+        }
+        if effects.audit_rows > 0 {
+            self.state::<Sealer>().wake();
         }
         for event in &effects.events {
             outbox::tell_own(&self.app, event);

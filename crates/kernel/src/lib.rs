@@ -9,7 +9,7 @@
 pub mod actor;
 pub mod address;
 pub mod app;
-mod audit;
+pub mod audit;
 mod builder;
 mod ctx;
 pub mod error;

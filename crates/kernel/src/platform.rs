@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::TrustedProxies;
 use crate::app::App;
+use crate::audit;
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::http::{self, Metrics};
@@ -176,6 +177,13 @@ const MIGRATIONS: &[db::Migration] = db::migrations![
     (2, "media", include_str!("../migrations/0002_media.sql")),
     (3, "media_keeps", include_str!("../migrations/0003_media_keeps.sql")),
     (4, "event_names", include_str!("../migrations/0004_event_names.sql")),
+    (
+        5,
+        "audit_guards",
+        include_str!("../migrations/0005_audit_guards.sql"),
+        postgres = include_str!("../migrations/0005_audit_guards.postgres.sql"),
+        mysql = include_str!("../migrations/0005_audit_guards.mysql.sql"),
+    ),
     (6, "mail_texts", include_str!("../migrations/0006_mail_texts.sql")),
 ];
 
@@ -235,12 +243,16 @@ impl Module for Platform {
             .every("17 * * * *", Purge {})
             .routes(http::platform_operations());
         messages::register(parts);
+        audit::register(parts);
         media::register(parts);
     }
 
     fn start<'a>(&'a self, app: &'a App) -> BoxFuture<'a, Result<()>> {
         app.spawn(fold_metrics(app.clone()));
-        Box::pin(messages::texts::load(app))
+        Box::pin(async {
+            audit::check(app)?;
+            messages::texts::load(app).await
+        })
     }
 
     fn check<'a>(&'a self, app: &'a App) -> BoxFuture<'a, Result<Vec<Finding>>> {

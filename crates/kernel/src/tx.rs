@@ -20,6 +20,7 @@ use crate::outbox;
 pub(crate) struct Effects {
     pub(crate) events: Vec<StoredEvent>,
     pub(crate) jobs: usize,
+    pub(crate) audit_rows: usize,
 }
 
 /// A write transaction; dereferences to [`db::Tx`] for the stores.
@@ -106,6 +107,8 @@ impl<'t, 'c> Tx<'t, 'c> {
 
     /// Appends an audit row: who did what to whom, with which result.
     pub fn audit(&mut self, entry: AuditEntry<'_>) -> Result<()> {
-        audit::insert(self.inner, self.ctx, &entry)
+        audit::insert(self.inner, self.ctx, &entry)?;
+        self.effects.audit_rows += 1;
+        Ok(())
     }
 }

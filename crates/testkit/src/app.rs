@@ -190,8 +190,9 @@ impl TestApp {
         self.events().await.into_iter().map(|(name, _)| name).collect()
     }
 
-    /// Every audit row so far, oldest first: action, subject and result.
+    /// Every audit row so far, oldest first: action, subject and result. Writes the attempts that wait in memory.
     pub async fn audit(&self) -> Vec<(String, Option<String>, String)> {
+        self.kernel().flush_audit().await.expect("attempts can be written");
         self.kernel().db().read(store::audit).await.expect("the audit trail can be read")
     }
 

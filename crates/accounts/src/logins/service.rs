@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kernel::error::RATE_LIMITED;
-use kernel::{AuditEntry, Ctx, Error, Result, Timestamp, Tx};
+use kernel::{AuditEntry, Ctx, Error, Result, Timestamp};
 
 use crate::emails::address::EmailAddress;
 use crate::logins::device::Device;
@@ -103,35 +103,30 @@ impl Attempt {
     async fn turn_away<T>(self, ctx: &Ctx, error: Error) -> Result<T> {
         if error.is(&RATE_LIMITED) || error.is(&CHALLENGE_REQUIRED) {
             let code = if error.is(&RATE_LIMITED) { RATE_LIMITED.code } else { CHALLENGE_REQUIRED.code };
-            ctx.write(move |tx| self.audit(tx, code)).await?;
+            self.audit(ctx, code);
         }
         Err(error)
     }
 
     /// Takes back what was counted for a password that nobody had the time to check, and audits the try.
     async fn never_checked<T>(self, ctx: &Ctx, guess: Guess, admission: Admission, error: Error) -> Result<T> {
-        let code = error.code();
-        ctx.write(move |tx| {
-            throttle::forgive(tx, &guess, admission)?;
-            self.audit(tx, code)
-        })
-        .await?;
+        ctx.write(move |tx| throttle::forgive(tx, &guess, admission)).await?;
+        self.audit(ctx, error.code());
         Err(error)
     }
 
     /// Counts and audits a failure.
     async fn refuse(self, ctx: &Ctx, guess: Guess, admission: Admission) -> Result<()> {
         let context = ctx.clone();
-        ctx.write(move |tx| {
-            throttle::note_failure(tx, &context, &guess, admission)?;
-            self.audit(tx, INVALID_CREDENTIALS.code)
-        })
-        .await
+        ctx.write(move |tx| throttle::note_failure(tx, &context, &guess, admission)).await?;
+        self.audit(ctx, INVALID_CREDENTIALS.code);
+        Ok(())
     }
 
-    fn audit(&self, tx: &mut Tx<'_, '_>, code: &str) -> Result<()> {
+    /// Notes the try; a flood of them becomes one row (PRV-2).
+    fn audit(&self, ctx: &Ctx, code: &str) {
         let detail = serde_json::json!({ "method": "password", "device": self.device.as_ref().map(Device::label) });
-        tx.audit(AuditEntry::refused("accounts.session.start", Some(&self.subject), code).with_detail(detail))
+        ctx.audit_attempt(AuditEntry::refused("accounts.session.start", Some(&self.subject), code).with_detail(detail));
     }
 }
 

@@ -229,11 +229,8 @@ async fn verify_own(ctx: &Ctx, password: &Password, pointer: &'static str) -> Re
     let matches = verify(ctx, password, phc.as_deref(), &key).await?.matches;
     let context = ctx.clone();
     if !matches {
-        ctx.write(move |tx| {
-            throttle::note_failure(tx, &context, &guess, admission)?;
-            tx.audit(AuditEntry::refused("accounts.password.verify", Some(&format!("user:{user}")), "current_password_wrong"))
-        })
-        .await?;
+        ctx.write(move |tx| throttle::note_failure(tx, &context, &guess, admission)).await?;
+        ctx.audit_attempt(AuditEntry::refused("accounts.password.verify", Some(&format!("user:{user}")), "current_password_wrong"));
         let field = FieldError::body(pointer, "current_password_wrong", "This is not your present password.");
         return Err(Error::invalid(vec![field]));
     }

@@ -183,6 +183,7 @@ async fn pwd12_a_secret_typed_into_any_field_is_repeated_nowhere() {
     let kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner).clone();
     assert!(kept.is_empty(), "the log repeats the secret: {kept:#?}");
     // Display names and the names of keys are stored and shown: that is what they are for. Nothing else may keep what was typed.
+    app.kernel().flush_audit().await.unwrap();
     let dump = app.kernel().db().dump_text().unwrap();
     let is_silent = |(column, value): &(String, Stored)| match value {
         Stored::Text(text) => !tells(text.as_bytes()) || column.starts_with("accounts_users.") || column == "accounts_api_keys.name",

@@ -58,6 +58,7 @@ async fn loot() -> Loot {
     app.advance(MINUTE);
     let mails = app.mails().await;
     app.post("/api/v1/auth/signup/resend").json(&json!({ "signup_token": first.handle })).await.expect(202);
+    app.kernel().flush_audit().await.unwrap_or_else(|error| panic!("{error}"));
     let dump = app.kernel().db().dump_text().unwrap_or_else(|error| panic!("{error}"));
     app.run_jobs().await;
     let cookies = [browser.cookie, cookie_in(&renewed)].map(|cookie| cookie.trim_start_matches("sid=").to_owned());

@@ -1,5 +1,6 @@
 //! Accounts through the front door: every answer is compared with the OpenAPI document, on every engine.
 
+mod activity;
 mod api_keys;
 mod bad_input;
 mod canary;

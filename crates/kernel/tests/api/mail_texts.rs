@@ -69,7 +69,8 @@ async fn a_language_can_be_added() {
         .iter()
         .map(|line| (line["template"].as_str().unwrap(), line["locale"].as_str().unwrap(), line["is_edited"].as_bool().unwrap()))
         .collect();
-    assert_eq!(lines, [("notes/shared", "en", false), ("notes/shared", "fr", true)]);
+    let own = [("platform/audit_head", "de", false), ("platform/audit_head", "en", false)];
+    assert_eq!(lines, [[("notes/shared", "en", false), ("notes/shared", "fr", true)], own].concat());
 }
 
 #[tokio::test]

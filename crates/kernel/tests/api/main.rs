@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "also the helpers of tests may fail a test")]
 
+mod audit;
 mod background;
 mod bad_input;
 mod browsers;

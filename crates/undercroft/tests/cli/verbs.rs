@@ -25,7 +25,7 @@ fn every_verb_explains_itself_with_an_example() {
     let place = Place::new();
     let help = place.run(&["--help"]).expect(0).out;
     let verbs = verbs_in(&help);
-    for own in ["serve", "init", "migrate", "config", "doctor", "openapi", "completions", "owner", "user"] {
+    for own in ["serve", "init", "migrate", "config", "doctor", "openapi", "completions", "owner", "user", "audit"] {
         assert!(verbs.contains(&own), "{own} is not in {verbs:?}");
     }
     for verb in verbs {
@@ -124,4 +124,33 @@ fn the_verbs_of_accounts_work_over_a_fresh_database() {
     place.run(&["user", "list"]).expect(0);
     let owner = place.run(&["owner", "create", "--help"]).expect(0).out;
     assert!(owner.contains("Usage: undercroft owner create"), "{owner}");
+}
+
+#[test]
+fn prv2_audit_verify_names_the_first_row_that_was_changed() {
+    let place = Place::new();
+    // Each line is an audit row: the command seals its own when it ends.
+    for _ in 0..3 {
+        place.run(&["keys", "rotate"]).expect(0);
+        place.run(&["owner", "create"]).expect(0);
+    }
+    let whole = place.run(&["audit", "verify"]).expect(0).out;
+    let report = place.run(&["audit", "verify", "--json"]).expect(0).json();
+    let (last, hash) = (report["last_seq"].as_i64().unwrap(), report["last_hash"].as_str().unwrap().to_owned());
+    assert!(last >= 3 && whole.contains(&format!("{last} rows are whole, from 1 to {last}")), "{whole}");
+    assert!(whole.ends_with(&format!("The last is {last}:{hash}\n")) && report["fault"].is_null(), "{whole}");
+    place.run(&["audit", "verify", "--head", &format!("{last}:{hash}")]).expect(0);
+    let beyond = format!("{}:{hash}", last + 1);
+    place.run(&["audit", "verify", "--head", &beyond]).refused(&[&format!("row {}", last + 1), "missing"]);
+    place.run(&["audit", "verify", "--head", "nonsense"]).refused(&["4711:"]);
+    let url = format!("sqlite:{}", place.path("undercroft-data/undercroft.db").display());
+    let db = db::Db::open(db::Settings { url, ..db::Settings::default() }).unwrap();
+    let changed = db.write_blocking(|tx| {
+        tx.execute("DROP TRIGGER platform_audit_kept", db::params![])?;
+        tx.execute("UPDATE platform_audit SET action = 'nothing' WHERE seq = 2", db::params![])
+    });
+    assert_eq!(changed.unwrap(), 1);
+    db.close_blocking();
+    let told = place.run(&["audit", "verify"]).refused(&["broken at row 2", "the row was changed"]);
+    assert!(told.out.contains("1 rows are whole, from 1 to 1"), "{told:?}");
 }
