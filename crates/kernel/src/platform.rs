@@ -234,6 +234,7 @@ impl Module for Platform {
             .job(messages::send)
             .job(purge)
             .every("17 * * * *", Purge {})
+            .asset(&crate::assets::THEME)
             .routes(http::platform_operations())
             .routes(messages::operations());
         media::register(parts);
