@@ -7,6 +7,7 @@
 //! * `passwords`, `hashing`: what is acceptable, how it is hashed without stalling the server
 //! * `owners`: the first owner, by a link that only the console shows
 //! * `emails`: what an address is, and how a person changes theirs
+//! * `pages`: all of this for people without a front end of their own, under `/account`
 //! * `users`, `roles`: who there is and what they may do
 
 mod commands;
@@ -17,6 +18,7 @@ mod jobs;
 mod logins;
 mod one_time;
 mod owners;
+mod pages;
 pub mod passwords;
 pub mod problems;
 mod roles;
@@ -114,6 +116,7 @@ impl Module for Accounts {
             .routes(emails::http::operations())
             .routes(sessions::http::operations())
             .routes(users::http::operations());
+        pages::register(parts);
         register_events(parts);
         register_templates(parts);
         register_watchers(parts);

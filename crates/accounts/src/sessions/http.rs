@@ -176,9 +176,7 @@ pub(crate) struct LoginAnswer {
 impl LoginAnswer {
     /// 200, or 201 when an account was made. `remember` keeps the cookie beyond the browser's own session.
     pub(crate) fn new(ctx: &Ctx, status: StatusCode, started: Started, remember: bool) -> LoginAnswer {
-        let max_age = remember.then(|| ctx.settings::<SessionSettings>().absolute.as_secs());
-        let session = started.cookie.as_ref().map(|token| session_cookie(ctx, token, max_age));
-        let device = started.device.as_ref().map(|device| device.cookie(ctx));
+        let cookies = cookies_of(ctx, &started, remember);
         let id = started.session.id;
         let body = LoginResult {
             session: Some(SessionView::of(started.session, Some(id))),
@@ -187,8 +185,16 @@ impl LoginAnswer {
             challenge: None,
             must_change_password: started.must_change,
         };
-        LoginAnswer { status, cookies: session.into_iter().chain(device).collect(), body }
+        LoginAnswer { status, cookies, body }
     }
+}
+
+/// What a browser gets to hold after a login: the session, then the device.
+pub(crate) fn cookies_of(ctx: &Ctx, started: &Started, remember: bool) -> Vec<HeaderValue> {
+    let max_age = remember.then(|| ctx.settings::<SessionSettings>().absolute.as_secs());
+    let session = started.cookie.as_ref().map(|token| session_cookie(ctx, token, max_age));
+    let device = started.device.as_ref().map(|device| device.cookie(ctx));
+    session.into_iter().chain(device).collect()
 }
 
 impl IntoResponse for LoginAnswer {
@@ -252,7 +258,8 @@ pub(crate) fn session_cookie(ctx: &Ctx, token: &Token, max_age_secs: Option<u64>
     value
 }
 
-fn cookie_removal(ctx: &Ctx) -> HeaderValue {
+/// The session cookie, gone.
+pub(crate) fn cookie_removal(ctx: &Ctx) -> HeaderValue {
     let is_secure = ctx.request.is_secure;
     let secure = if is_secure { " Secure;" } else { "" };
     let text = format!("{}=; Path=/;{secure} HttpOnly; SameSite=Lax; Max-Age=0", session_cookie_name(is_secure));

@@ -17,6 +17,7 @@ mod journeys;
 mod keys;
 mod operators;
 mod owners;
+mod pages;
 mod passwords;
 mod prehijacking;
 mod profile;
