@@ -1,12 +1,13 @@
-//! The command line's verbs for accounts: `owner create`, `user list|show|disable|enable`, `keys rotate`.
+//! The command line's verbs for accounts: `owner create`, `user list|show|invite|disable|enable|reset|logout|role`, `keys rotate`.
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use kernel::error::MALFORMED_REQUEST;
 use kernel::{Ctx, Error, Id, LogAndContinue as _, Parts, Result, Timestamp, UserId};
 
+use crate::emails::address::EmailAddress;
 use crate::users::http::UserView;
 use crate::users::{UserRecord, UserStatus};
-use crate::{owners, tokens, users};
+use crate::{invitations, owners, roles, tokens, users};
 
 pub(crate) fn register(parts: &mut Parts<'_>) {
     parts
@@ -45,6 +46,38 @@ fn user_shape() -> Command {
         )
         .subcommand(
             Command::new("enable").about("Unlocks an account").arg(name()).after_help("Example: undercroft user enable ada@example.com"),
+        )
+        .subcommand(
+            Command::new("invite")
+                .about("Mails an invitation; the account begins when it is accepted")
+                .arg(Arg::new("email").required(true).help("The address"))
+                .arg(
+                    Arg::new("role")
+                        .long("role")
+                        .action(ArgAction::Append)
+                        .help("The name of a role that the account starts with; repeatable"),
+                )
+                .after_help("Example: undercroft user invite grace@example.com --role editor"),
+        )
+        .subcommand(
+            Command::new("reset")
+                .about("Mails a link to set a new password; nobody else ever sets or sees it")
+                .arg(name())
+                .after_help("Example: undercroft user reset ada@example.com"),
+        )
+        .subcommand(
+            Command::new("logout")
+                .about("Ends all logins of a person")
+                .arg(name())
+                .after_help("Example: undercroft user logout ada@example.com"),
+        )
+        .subcommand(
+            Command::new("role")
+                .about("Gives a person a role, or takes it")
+                .arg(name())
+                .arg(Arg::new("role").required(true).help("The name of the role"))
+                .arg(Arg::new("take").long("take").action(ArgAction::SetTrue).help("Take the role instead of giving it"))
+                .after_help("Example: undercroft user role ada@example.com admin"),
         )
 }
 
@@ -85,12 +118,47 @@ async fn user(ctx: Ctx, matches: ArgMatches) -> Result<()> {
             println!("Unlocked {} ({}).", user.display_name, user.email);
             Ok(())
         }
-        _ => Err(MALFORMED_REQUEST.because("Say what to do: list, show, disable or enable.")),
+        Some(("invite", options)) => {
+            let typed = options.get_one::<String>("email").map_or("", String::as_str);
+            let email = EmailAddress::from_body(typed, "/email").map_err(|error| Error::invalid(vec![error]))?;
+            let roles = options.get_many::<String>("role").unwrap_or_default().cloned().collect();
+            let (invitation, _) = invitations::service::invite(&ctx, email, roles, None).await?;
+            println!("Queued an invitation to {}, good until {}.", invitation.email, invitation.expires_at);
+            Ok(())
+        }
+        Some(("reset", options)) => {
+            let (user, _) = users::service::find_by_name(&ctx, name_in(options)).await?;
+            users::administration::send_password_reset(&ctx, user.id).await?;
+            println!("Queued a mail to {}, unless one went out within the last minute.", user.email);
+            Ok(())
+        }
+        Some(("logout", options)) => {
+            let (user, _) = users::service::find_by_name(&ctx, name_in(options)).await?;
+            let count = users::administration::revoke_sessions(&ctx, user.id).await?;
+            println!("Ended {count} logins of {} ({}).", user.display_name, user.email);
+            Ok(())
+        }
+        Some(("role", options)) => role(&ctx, options).await,
+        _ => Err(MALFORMED_REQUEST.because("Say what to do: list, show, invite, disable, enable, reset, logout or role.")),
     }
 }
 
 fn name_in(options: &ArgMatches) -> &str {
     options.get_one::<String>("user").map_or("", String::as_str)
+}
+
+async fn role(ctx: &Ctx, options: &ArgMatches) -> Result<()> {
+    let (user, _) = users::service::find_by_name(ctx, name_in(options)).await?;
+    let name = options.get_one::<String>("role").map_or("", String::as_str);
+    let role = roles::service::find_by_name(ctx, name).await?;
+    if options.get_flag("take") {
+        roles::service::take(ctx, user.id, role).await?;
+        println!("Took the role {name} from {} ({}).", user.display_name, user.email);
+    } else {
+        roles::service::give(ctx, user.id, role).await?;
+        println!("Gave {} ({}) the role {name}.", user.display_name, user.email);
+    }
+    Ok(())
 }
 
 /// Rows read at once, so that a million people need no more memory than a few.
@@ -121,7 +189,7 @@ fn print_user(user: UserRecord, roles: Vec<String>, as_json: bool) -> Result<()>
 
 async fn keys(ctx: Ctx, matches: ArgMatches) -> Result<()> {
     let at_once = matches.subcommand_matches("rotate").is_some_and(|options| options.get_flag("now"));
-    let kid = tokens::signing::rotate(&ctx.app, at_once).await?;
+    let kid = tokens::signing::rotate(&ctx, at_once).await?;
     println!("Made the signing key {kid}; it signs {}.", if at_once { "from now on" } else { "from tomorrow on" });
     Ok(())
 }

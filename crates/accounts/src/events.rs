@@ -50,7 +50,7 @@ event! {
         pub session_id: Uuid,
         /// The person.
         pub user_id: Uuid,
-        /// How they proved who they are: `signup`, `password`, `owner_link`.
+        /// How they proved who they are: `signup`, `invitation`, `password`, `owner_link`.
         pub method: String,
     }
 }
@@ -118,12 +118,84 @@ event! {
 }
 
 event! {
+    /// A person made an API key.
+    pub struct ApiKeyCreated as "accounts.api_key.created" {
+        /// The key.
+        pub api_key_id: Uuid,
+        /// The person.
+        pub user_id: Uuid,
+    }
+}
+
+event! {
+    /// An API key, or all API keys of a person, ended before their time.
+    pub struct ApiKeyRevoked as "accounts.api_key.revoked" {
+        /// The key; null when several ended.
+        pub api_key_id: Option<Uuid>,
+        /// The person.
+        pub user_id: Uuid,
+    }
+}
+
+event! {
     /// A person got a role.
     pub struct RoleAssigned as "accounts.role.assigned" {
         /// The person.
         pub user_id: Uuid,
         /// The role's name.
         pub role: String,
+    }
+}
+
+event! {
+    /// A role was taken from a person.
+    pub struct RoleUnassigned as "accounts.role.unassigned" {
+        /// The person.
+        pub user_id: Uuid,
+        /// The role's name.
+        pub role: String,
+    }
+}
+
+event! {
+    /// A role was made.
+    pub struct RoleCreated as "accounts.role.created" {
+        /// The role.
+        pub role_id: Uuid,
+    }
+}
+
+event! {
+    /// A role has another name, allows something else, or lost holders.
+    pub struct RoleUpdated as "accounts.role.updated" {
+        /// The role.
+        pub role_id: Uuid,
+    }
+}
+
+event! {
+    /// A role is gone.
+    pub struct RoleDeleted as "accounts.role.deleted" {
+        /// The role.
+        pub role_id: Uuid,
+    }
+}
+
+event! {
+    /// Somebody was invited.
+    pub struct InvitationCreated as "accounts.invitation.created" {
+        /// The invitation.
+        pub invitation_id: Uuid,
+    }
+}
+
+event! {
+    /// An invited person has an account.
+    pub struct InvitationAccepted as "accounts.invitation.accepted" {
+        /// The invitation.
+        pub invitation_id: Uuid,
+        /// The person.
+        pub user_id: Uuid,
     }
 }
 

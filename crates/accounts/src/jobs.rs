@@ -5,7 +5,7 @@ use std::time::Duration;
 use kernel::{Ctx, Job, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::{emails, logins, one_time, sessions, signups, tokens};
+use crate::{api_keys, emails, invitations, logins, one_time, sessions, signups, tokens};
 
 /// How long ended sessions and tokens are kept, so that their reuse is told apart from nonsense.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -14,7 +14,7 @@ const BATCH: u64 = 500;
 /// How long failures are remembered after the last one.
 const FAILURES_KEPT: Duration = Duration::from_secs(24 * 3600);
 
-/// Forgets expired sessions, tokens, sign-ups and throttles.
+/// Forgets expired sessions, tokens, API keys, sign-ups, changes of address, invitations and throttles.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Purge {}
 
@@ -29,6 +29,8 @@ pub(crate) async fn purge(ctx: Ctx, _job: Purge) -> Result<()> {
     ctx.write_in_batches(BATCH, move |tx| Ok(one_time::store::purge(tx, now - KEPT)?)).await?;
     ctx.write_in_batches(BATCH, move |tx| Ok(signups::store::purge(tx, now - KEPT)?)).await?;
     ctx.write_in_batches(BATCH, move |tx| Ok(emails::store::purge(tx, now - KEPT)?)).await?;
+    ctx.write_in_batches(BATCH, move |tx| Ok(api_keys::store::purge(tx, now - KEPT)?)).await?;
+    ctx.write_in_batches(BATCH, move |tx| Ok(invitations::store::purge(tx, now - KEPT)?)).await?;
     ctx.write_in_batches(BATCH, move |tx| Ok(logins::store::purge(tx, now - FAILURES_KEPT)?)).await?;
     ctx.write(move |tx| Ok(tokens::store::purge_keys(tx, now)?)).await?;
     Ok(())

@@ -3,23 +3,28 @@
 //! * `signups`: nothing exists for an address until its mailbox is proven
 //! * `logins`: one answer for every failure, growing waits per typed name, known devices, limits per client address
 //! * `sessions`: cookies for browsers, tokens for clients; the same revocation for both
+//! * `api_keys`: what programs use instead, never more than their owner may
 //! * `tokens`: access tokens (JWT) and refresh tokens that survive twenty tabs and catch a thief
 //! * `passwords`, `hashing`: what is acceptable, how it is hashed without stalling the server
 //! * `owners`: the first owner, by a link that only the console shows
 //! * `emails`: what an address is, and how a person changes theirs
 //! * `pages`: all of this for people without a front end of their own, under `/account`
 //! * `users`, `roles`: who there is and what they may do
+//! * `invitations`: accounts that wait for whoever holds the mailbox
 
+mod api_keys;
 mod commands;
 pub mod emails;
 pub mod events;
 pub mod hashing;
+mod invitations;
 mod jobs;
 mod logins;
 mod one_time;
 mod owners;
 mod pages;
 pub mod passwords;
+mod permissions;
 pub mod problems;
 mod roles;
 pub mod secrets;
@@ -53,7 +58,9 @@ pub(crate) static OWNER_ONLY: &[&Permission] = &[&ROTATE_KEYS];
 
 const MIGRATIONS: &[db::Migration] = db::migrations![
     (1, "accounts", include_str!("../migrations/0001_accounts.sql")),
+    (2, "people", include_str!("../migrations/0002_people.sql")),
     (3, "doors", include_str!("../migrations/0003_doors.sql")),
+    (4, "api_keys", include_str!("../migrations/0004_api_keys.sql")),
 ];
 
 /// The module.
@@ -92,6 +99,7 @@ impl Module for Accounts {
             .migrations(MIGRATIONS)
             .problems(problems::PROBLEMS)
             .permissions(&[&ROTATE_KEYS])
+            .permissions(permissions::ALL)
             .state(move |setup| Hasher::start(&hasher_settings(setup.settings::<PasswordSettings>(), is_cheap)))
             .state(|setup| password_policy(setup.settings::<PasswordSettings>()))
             .state(|_| Ok(SessionCache::default()))
@@ -115,7 +123,11 @@ impl Module for Accounts {
             .routes(passwords::http::operations())
             .routes(emails::http::operations())
             .routes(sessions::http::operations())
-            .routes(users::http::operations());
+            .routes(users::http::operations())
+            .routes(users::administration_http::operations())
+            .routes(roles::http::operations())
+            .routes(invitations::http::operations())
+            .routes(api_keys::http::operations());
         pages::register(parts);
         register_events(parts);
         register_templates(parts);
@@ -169,6 +181,14 @@ fn register_events(parts: &mut Parts<'_>) {
         .emits::<events::EmailChangeUndone>()
         .emits::<events::RefreshTokenReplayed>()
         .emits::<events::RoleAssigned>()
+        .emits::<events::RoleUnassigned>()
+        .emits::<events::RoleCreated>()
+        .emits::<events::RoleUpdated>()
+        .emits::<events::RoleDeleted>()
+        .emits::<events::InvitationCreated>()
+        .emits::<events::InvitationAccepted>()
+        .emits::<events::ApiKeyCreated>()
+        .emits::<events::ApiKeyRevoked>()
         .emits::<events::SigningKeyRotated>();
 }
 
@@ -180,6 +200,10 @@ fn register_templates(parts: &mut Parts<'_>) {
         .template(kernel::template!("accounts/already_have_account", "de", "../emails/already_have_account/de"))
         .template(kernel::template!("accounts/reset_password", "en", "../emails/reset_password/en"))
         .template(kernel::template!("accounts/reset_password", "de", "../emails/reset_password/de"))
+        .template(kernel::template!("accounts/invitation", "en", "../emails/invitation/en"))
+        .template(kernel::template!("accounts/invitation", "de", "../emails/invitation/de"))
+        .template(kernel::template!("accounts/api_key_created", "en", "../emails/api_key_created/en"))
+        .template(kernel::template!("accounts/api_key_created", "de", "../emails/api_key_created/de"))
         .template(kernel::template!("accounts/password_changed", "en", "../emails/password_changed/en"))
         .template(kernel::template!("accounts/password_changed", "de", "../emails/password_changed/de"))
         .template(kernel::template!("accounts/confirm_email", "en", "../emails/confirm_email/en"))
@@ -208,6 +232,9 @@ fn register_watchers(parts: &mut Parts<'_>) {
         .watch("accounts.session.renewed", forget_session)
         .watch("accounts.user.disabled", forget_user)
         .watch("accounts.role.assigned", forget_user)
+        .watch("accounts.role.unassigned", forget_user)
+        .watch("accounts.role.updated", |app, _| app.state::<SessionCache>().forget_all())
+        .watch("accounts.role.deleted", |app, _| app.state::<SessionCache>().forget_all())
         .watch("accounts.password.changed", forget_user)
         .watch("accounts.signing_key.rotated", |app, _| {
             app.state::<SigningKeys>().mark_stale();

@@ -17,6 +17,8 @@ kernel::problems! {
     USERNAME_TAKEN = Conflict, "username_taken", "Somebody else has this username.", "Choose another username.";
     /// The instance always keeps one owner (ADM-3).
     LAST_OWNER = Conflict, "last_owner", "This is the last owner.", "Make somebody else an owner first.";
+    /// Deleting a role asks where its holders go (accounts.md §7).
+    ROLE_IN_USE = Conflict, "role_in_use", "Somebody holds this role.", "Name the role that its holders get instead in the parameter heir.";
     /// The queue of the hashing threads is full (HSH-2).
     HASHER_BUSY = Unavailable, "hasher_busy", "Too many logins are being checked at the moment.", "Repeat the request after the time in Retry-After.";
 }

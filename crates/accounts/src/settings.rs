@@ -143,13 +143,17 @@ kernel::settings! {
         pub idle: Span = Span::days(7),
         /// How long a session lasts at most; at most 90 days.
         pub absolute: Span = Span::days(30),
+        /// How long an unused admin grant lasts; at most 1 hour.
+        pub admin_idle: Span = Span::minutes(30),
+        /// How long an admin grant lasts at most; at most 24 hours.
+        pub admin_absolute: Span = Span::hours(12),
         /// How recent a login must be for password, address and factor changes; at most 1 hour.
         pub fresh_auth: Span = Span::minutes(10),
     }
 }
 
 kernel::settings! {
-    /// Access and refresh tokens.
+    /// Access and refresh tokens, and API keys.
     pub struct TokenSettings in "accounts.tokens" {
         /// How long an access token is good; at most 1 hour.
         pub access_ttl: Span = Span::minutes(10),
@@ -157,6 +161,10 @@ kernel::settings! {
         pub refresh_idle: Span = Span::days(14),
         /// How long a chain of refresh tokens lasts.
         pub refresh_absolute: Span = Span::days(30),
+        /// How many days an API key is good unless its maker says; 1 to api_key_max_days.
+        pub api_key_default_days: u32 = 90,
+        /// How many days an API key is good at most, unless an administrator makes it; at most 365.
+        pub api_key_max_days: u32 = 365,
     }
 }
 
@@ -179,6 +187,8 @@ kernel::settings! {
 kernel::settings! {
     /// What a reset or a change of address asks for.
     pub struct ResetSettings in "accounts.reset" {
+        /// Whether a password reset also ends the person's keys.
+        pub revokes_api_keys: bool = false,
         /// Whether the old address has to confirm a change of address too.
         pub email_change_needs_old: bool = true,
     }
@@ -193,6 +203,8 @@ kernel::settings! {
         pub reset: String = String::new(),
         /// The page that confirms a change of address; the token follows as #token, or as #undo=token where it undoes one.
         pub email: String = String::new(),
+        /// The page that accepts an invitation; the token follows as #token.
+        pub invitation: String = String::new(),
     }
 }
 
@@ -206,14 +218,26 @@ pub(crate) fn check(app: &App, are_limits_for_tests: bool) -> Result<()> {
     let rules = [
         (hours(&sessions.idle) <= 30 * 24, "accounts.sessions.idle", "30d", "SES-3"),
         (hours(&sessions.absolute) <= 90 * 24, "accounts.sessions.absolute", "90d", "SES-3"),
+        (sessions.admin_idle.as_secs() <= 3600, "accounts.sessions.admin_idle", "1h", "SES-3"),
+        (sessions.admin_absolute.as_secs() <= 24 * 3600, "accounts.sessions.admin_absolute", "24h", "SES-3"),
         (sessions.fresh_auth.as_secs() <= 3600, "accounts.sessions.fresh_auth", "1h", "SES-10"),
         (tokens.access_ttl.as_secs() <= 3600, "accounts.tokens.access_ttl", "1h", "TOK-5"),
         (hours(&tokens.refresh_idle) <= 90 * 24, "accounts.tokens.refresh_idle", "90d", "TOK-8"),
         (hours(&tokens.refresh_absolute) <= 90 * 24, "accounts.tokens.refresh_absolute", "90d", "TOK-8"),
+        (tokens.api_key_max_days <= 365, "accounts.tokens.api_key_max_days", "365", "KEY-1"),
+        (
+            tokens.api_key_default_days <= tokens.api_key_max_days,
+            "accounts.tokens.api_key_default_days",
+            "accounts.tokens.api_key_max_days",
+            "KEY-1",
+        ),
         (limits.free_failures <= 10, "accounts.limits.free_failures", "10", "LOG-1"),
         (limits.address_failures.is_within(MOST_FAILURES) || are_limits_for_tests, "accounts.limits.address_failures", "300/10m", "LOG-3"),
         (limits.mail_per_address.is_within(Rate::per_hour(6)) || are_limits_for_tests, "accounts.limits.mail_per_address", "6/h", "RST-9"),
     ];
+    if tokens.api_key_default_days == 0 {
+        return Err(INTERNAL.because("The setting accounts.tokens.api_key_default_days must be at least 1 (KEY-1)."));
+    }
     match rules.into_iter().find(|(is_fine, ..)| !is_fine) {
         None => check_origins(app),
         Some((_, key, most, rule)) => Err(INTERNAL.because(format!("The setting {key} may be at most {most} ({rule})."))),
@@ -232,11 +256,12 @@ fn check_origins(app: &App) -> Result<()> {
     let own = app.public_url();
     let origins = allowed.iter().chain(&app.settings::<HttpSettings>().cors_origins).chain([&own]);
     let origins: Vec<Origin> = origins.filter_map(|origin| Url::parse(origin).ok()).map(|url| url.origin()).collect();
-    for (key, page) in [("complete", &pages.complete), ("reset", &pages.reset), ("email", &pages.email)] {
+    let all = [("complete", &pages.complete), ("reset", &pages.reset), ("email", &pages.email), ("invitation", &pages.invitation)];
+    for (key, page) in all {
         let is_ours = |url: Url| url.fragment().is_none() && url.username().is_empty() && origins.contains(&url.origin());
         if !page.is_empty() && !Url::parse(page).is_ok_and(is_ours) {
             let why = "it must be a whole address without #, on public_url or an origin in accounts.allowed_redirect_origins or http.cors_origins";
-            return Err(INTERNAL.because(format!("accounts.pages.{key}: {why}.")));
+            return Err(INTERNAL.because(format!("accounts.pages.{key}: {why} (FED-6).")));
         }
     }
     Ok(())

@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::error::{Error, FORBIDDEN, REAUTHENTICATION_REQUIRED, Result, UNAUTHENTICATED};
+use uuid::Uuid;
+
+use crate::error::{Error, FORBIDDEN, INSUFFICIENT_SCOPE, REAUTHENTICATION_REQUIRED, Result, UNAUTHENTICATED};
 use crate::id::Id;
 use crate::time::Timestamp;
 
@@ -84,6 +86,11 @@ impl Permissions {
         }
     }
 
+    /// Those of these names that are among them; `*` is no name here.
+    pub fn only<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Permissions {
+        Permissions::named(names.into_iter().filter(|name| *name != "*" && self.allow_name(name)))
+    }
+
     /// The names, sorted; `*` for everything.
     pub fn names(&self) -> Vec<String> {
         match &self.0 {
@@ -107,6 +114,8 @@ pub enum CredentialKind {
     Cookie,
     /// An access token in the `Authorization` header.
     Bearer,
+    /// An API key in the `Authorization` header (KEY-1).
+    ApiKey,
     /// The system itself: a job, the command line.
     System,
 }
@@ -116,11 +125,11 @@ pub enum CredentialKind {
 pub struct Identity {
     /// The person.
     pub user_id: UserId,
-    /// The login.
+    /// The login; of a caller with an API key, the key.
     pub session_id: Id<Session>,
     /// When the person last proved who they are.
     pub authenticated_at: Timestamp,
-    /// Until when an admin grant on the session lasts, if there is one (SES-3).
+    /// Until when the admin grant on the session lasts unless it is used, if there is one (SES-3).
     pub admin_until: Option<Timestamp>,
 }
 
@@ -130,22 +139,34 @@ pub struct Actor {
     identity: Option<Arc<Identity>>,
     permissions: Permissions,
     credential: CredentialKind,
+    /// What an API key was made for; none for every other credential.
+    scopes: Option<Permissions>,
 }
 
 impl Actor {
     /// Nobody: a request without a credential.
     pub fn anonymous() -> Self {
-        Actor { identity: None, permissions: Permissions::none(), credential: CredentialKind::None }
+        Actor { identity: None, permissions: Permissions::none(), credential: CredentialKind::None, scopes: None }
     }
 
     /// The system itself; may do everything.
     pub fn system() -> Self {
-        Actor { identity: None, permissions: Permissions::everything(), credential: CredentialKind::System }
+        Actor { identity: None, permissions: Permissions::everything(), credential: CredentialKind::System, scopes: None }
     }
 
     /// A logged-in person.
     pub fn user(identity: Arc<Identity>, permissions: Permissions, credential: CredentialKind) -> Self {
-        Actor { identity: Some(identity), permissions, credential }
+        Actor { identity: Some(identity), permissions, credential, scopes: None }
+    }
+
+    /// A person by an API key: may do what the person may do now, as far as the key has the scope (KEY-1).
+    pub fn by_key<'s>(identity: Arc<Identity>, permissions: &Permissions, scopes: impl IntoIterator<Item = &'s str> + Clone) -> Self {
+        Actor {
+            identity: Some(identity),
+            permissions: permissions.only(scopes.clone()),
+            credential: CredentialKind::ApiKey,
+            scopes: Some(Permissions::everything().only(scopes)),
+        }
     }
 
     /// The logged-in person and login, or `unauthenticated`.
@@ -161,6 +182,11 @@ impl Actor {
     /// The logged-in person, if there is one.
     pub fn maybe_user_id(&self) -> Option<UserId> {
         self.identity.as_ref().map(|identity| identity.user_id)
+    }
+
+    /// The API key that the caller used, if it was one.
+    pub fn key_id(&self) -> Option<Uuid> {
+        self.identity.as_ref().filter(|_| self.credential == CredentialKind::ApiKey).map(|identity| identity.session_id.uuid())
     }
 
     /// Whether nobody is logged in and this is not the system.
@@ -183,22 +209,41 @@ impl Actor {
         self.permissions.allow(permission)
     }
 
-    /// Fails with `unauthenticated` or `forbidden` unless the caller holds `permission`.
+    /// Fails with `unauthenticated`, `insufficient_scope` or `forbidden` unless the caller holds `permission`.
     pub fn require(&self, permission: &Permission) -> Result<()> {
         match (self.may(permission), self.is_anonymous()) {
             (true, _) => Ok(()),
             (false, true) => Err(UNAUTHENTICATED.error()),
+            (false, false) if self.scopes.as_ref().is_some_and(|scopes| !scopes.allow(permission)) => {
+                Err(INSUFFICIENT_SCOPE.because(format!("The key lacks the scope {}.", permission.name)))
+            }
             (false, false) => Err(FORBIDDEN.because(format!("This needs the permission {}.", permission.name))),
         }
     }
 
-    /// Fails with `reauthentication_required` when the login is older than `max_age` (SES-10).
+    /// Fails with `reauthentication_required` when the login is older than `max_age` (SES-10); always fails for API keys.
     pub fn require_recent(&self, now: Timestamp, max_age: std::time::Duration) -> Result<()> {
         let identity = self.identity()?;
+        self.refuse_key()?;
         if now.since(identity.authenticated_at) <= max_age {
             return Ok(());
         }
         Err(Error::from(&REAUTHENTICATION_REQUIRED).with_member("methods", serde_json::json!(["password"])))
+    }
+
+    /// Fails with `reauthentication_required` unless the login has an admin grant that lasts (SES-3); the system needs none, a key has none.
+    pub fn require_admin_grant(&self, now: Timestamp) -> Result<()> {
+        let Some(identity) = self.identity.as_deref() else { return Ok(()) };
+        self.refuse_key()?;
+        if identity.admin_until.is_some_and(|until| now < until) {
+            return Ok(());
+        }
+        Err(Error::from(&REAUTHENTICATION_REQUIRED).with_member("methods", serde_json::json!(["password"])))
+    }
+
+    /// Fails with `forbidden` for an API key: it stands for a program, and this is for the person.
+    pub fn refuse_key(&self) -> Result<()> {
+        if self.credential == CredentialKind::ApiKey { Err(FORBIDDEN.because("An API key cannot do this; log in.")) } else { Ok(()) }
     }
 
     /// A short name for logs, audit rows and cursors: `user:…`, `system` or `anonymous`.
@@ -225,6 +270,46 @@ mod tests {
     #[test]
     fn the_system_may_do_everything() {
         assert!(Actor::system().require(&EDIT).is_ok());
+    }
+
+    fn key(permissions: &[&str], scopes: &[&str]) -> Actor {
+        let id = Id::from_uuid(Uuid::nil());
+        let identity = Identity { user_id: id, session_id: id.cast(), authenticated_at: Timestamp::from_millis(0), admin_until: None };
+        Actor::by_key(Arc::new(identity), &Permissions::named(permissions.iter().copied()), scopes.iter().copied())
+    }
+
+    #[test]
+    fn key1_a_key_may_do_what_its_scopes_and_its_owner_both_allow() {
+        assert!(key(&["blog:posts:update"], &["blog:posts:update"]).require(&EDIT).is_ok());
+        assert!(key(&["*"], &["blog:posts:update"]).require(&EDIT).is_ok());
+        assert!(key(&["*"], &["blog:posts:read"]).require(&EDIT).unwrap_err().is(&INSUFFICIENT_SCOPE));
+        assert!(key(&["blog:posts:read"], &["blog:posts:update"]).require(&EDIT).unwrap_err().is(&FORBIDDEN));
+        assert!(key(&["*"], &["*"]).require(&EDIT).unwrap_err().is(&INSUFFICIENT_SCOPE));
+    }
+
+    #[test]
+    fn key1_a_key_is_never_a_recent_login() {
+        let actor = key(&["*"], &["blog:posts:update"]);
+        assert!(actor.require_recent(Timestamp::from_millis(0), std::time::Duration::MAX).unwrap_err().is(&FORBIDDEN));
+    }
+
+    #[test]
+    fn ses3_an_admin_grant_ends_at_its_moment_and_the_system_needs_none() {
+        let now = Timestamp::from_millis(1_000_000);
+        let person = |admin_until| {
+            let identity = Identity {
+                user_id: Id::from_uuid(Uuid::nil()),
+                session_id: Id::from_uuid(Uuid::nil()),
+                authenticated_at: now,
+                admin_until,
+            };
+            Actor::user(Arc::new(identity), Permissions::everything(), CredentialKind::Cookie)
+        };
+        assert!(person(Some(Timestamp::from_millis(1_000_001))).require_admin_grant(now).is_ok());
+        for lapsed in [Some(now), None] {
+            assert!(person(lapsed).require_admin_grant(now).unwrap_err().is(&REAUTHENTICATION_REQUIRED));
+        }
+        assert!(Actor::system().require_admin_grant(now).is_ok());
     }
 
     #[test]

@@ -176,6 +176,7 @@ const MIGRATIONS: &[db::Migration] = db::migrations![
     (2, "media", include_str!("../migrations/0002_media.sql")),
     (3, "media_keeps", include_str!("../migrations/0003_media_keeps.sql")),
     (4, "event_names", include_str!("../migrations/0004_event_names.sql")),
+    (6, "mail_texts", include_str!("../migrations/0006_mail_texts.sql")),
 ];
 
 /// The address under which people reach a server with these settings, without a trailing slash.
@@ -225,24 +226,22 @@ impl Module for Platform {
             .settings::<LogSettings>()
             .migrations(MIGRATIONS)
             .problems(crate::error::PROBLEMS)
-            .permissions(&[&messages::READ_MESSAGES])
             .state(|setup| Mailer::new(setup.settings::<MailSettings>()))
             .state(|_| Ok(idempotency::Running::default()))
             .state(|_| Ok(Metrics::default()))
             .state(|_| Ok(RenderPool::default()))
             .state(|_| Ok(http::ApiDocument::default()))
-            .job(messages::send)
             .job(purge)
             .every("17 * * * *", Purge {})
             .asset(&crate::assets::THEME)
-            .routes(http::platform_operations())
-            .routes(messages::operations());
+            .routes(http::platform_operations());
+        messages::register(parts);
         media::register(parts);
     }
 
     fn start<'a>(&'a self, app: &'a App) -> BoxFuture<'a, Result<()>> {
         app.spawn(fold_metrics(app.clone()));
-        Box::pin(async { Ok(()) })
+        Box::pin(messages::texts::load(app))
     }
 
     fn check<'a>(&'a self, app: &'a App) -> BoxFuture<'a, Result<Vec<Finding>>> {

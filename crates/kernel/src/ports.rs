@@ -23,6 +23,12 @@ pub enum Credential<'a> {
 pub trait Authenticator: Send + Sync + 'static {
     /// The actor behind `credential`, or `unauthenticated` / `token_expired`.
     fn authenticate<'a>(&'a self, app: &'a App, credential: Credential<'a>, from: IpAddr) -> BoxFuture<'a, Result<Actor>>;
+
+    /// Notes that the actor uses an administrative permission now, which keeps the admin grant of the login awake (SES-3).
+    fn note_admin_use<'a>(&'a self, app: &'a App, actor: &'a Actor) -> BoxFuture<'a, Result<()>> {
+        let _ = (app, actor);
+        Box::pin(async { Ok(()) })
+    }
 }
 
 /// What other modules may know about a person.

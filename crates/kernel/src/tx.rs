@@ -89,7 +89,7 @@ impl<'t, 'c> Tx<'t, 'c> {
     /// Queues a mail made from a template; it is sealed at rest and sent by a job.
     pub fn mail<D: Serialize>(&mut self, template: &'static str, to: &str, locale: &str, data: &D) -> Result<()> {
         let data: Value = serde_json::to_value(data).map_err(Error::internal)?;
-        let rendered = self.ctx.app.templates().render(template, locale, data)?;
+        let rendered = self.ctx.app.templates().render(template, locale, &data)?;
         self.queue(NewMessage::mail(template, to, rendered))
     }
 

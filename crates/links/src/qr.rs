@@ -15,6 +15,7 @@ use crate::domains;
 use crate::links::{Link, service};
 use crate::problems::QR_CONTRAST;
 use crate::threads::off_worker;
+use crate::{CREATE_LINKS, READ_ANY_LINK};
 
 /// Sizes in pixels.
 const SIZES: std::ops::RangeInclusive<u32> = 64..=2_048;
@@ -32,12 +33,14 @@ pub(crate) fn operations() -> [Operation; 2] {
             .summary("Get the QR code of a link as SVG")
             .describe("Scans are counted as via=qr. Colours are six hexadecimal digits with a contrast of at least 3 to 1; the code stays the same until slug or host change.")
             .raises(&[&QR_CONTRAST])
+            .keys_with(&[&CREATE_LINKS, &READ_ANY_LINK])
             .authenticated(),
         Operation::get("/api/v1/links/{link_id}/qr.png", "getLinkQrPng", png)
             .tag("Links")
             .summary("Get the QR code of a link as PNG")
             .describe("As large as size, up to a module: every module is a whole number of pixels, and at least one.")
             .raises(&[&QR_CONTRAST])
+            .keys_with(&[&CREATE_LINKS, &READ_ANY_LINK])
             .authenticated(),
     ]
 }

@@ -74,6 +74,7 @@ impl Module for Memos {
                 subject: "Made",
                 text: "See {{ link }}",
                 html: "<p>{{ link }}</p>",
+                sample: r#"{"link": "http://undercroft.test/memos#token"}"#,
             })
             .route(Operation::post("/api/v1/memos", "createMemo", create).tag("Memos").public())
             .route(Operation::get("/api/v1/memos/{id}", "getMemo", get).tag("Memos").public())

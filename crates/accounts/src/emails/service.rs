@@ -15,7 +15,7 @@ use crate::problems::{TOKEN_INVALID, TOKEN_SPENT};
 use crate::secrets::Token;
 use crate::settings::{PageSettings, ResetSettings, SessionSettings};
 use crate::users::{self, UserStatus};
-use crate::{one_time, passwords, sessions, signups};
+use crate::{api_keys, one_time, passwords, sessions, signups};
 
 /// How long a change waits for its proofs.
 const LIFE: Duration = Duration::from_secs(24 * 3600);
@@ -174,8 +174,10 @@ pub(crate) async fn undo(ctx: &Ctx, token: &str) -> Result<()> {
         move_to(tx, user, &email, now)?;
         passwords::store::delete(tx, user)?;
         sessions::service::revoke_all(tx, &context, user, None)?;
-        if users::store::find(tx, user)?.is_some_and(|person| person.status == UserStatus::Active) {
-            passwords::service::mail_reset(tx, &context, user, &reset)?;
+        // Whoever took the account may have left a key behind.
+        api_keys::service::revoke_all(tx, &context, user)?;
+        if let Some(person) = users::store::find(tx, user)?.filter(|person| person.status == UserStatus::Active) {
+            passwords::service::mail_reset(tx, &context, &person, &reset)?;
         }
         tx.record(&EmailChangeUndone { user_id: user.uuid() })?;
         tx.audit(AuditEntry::ok("accounts.email.undo", &format!("user:{user}")))

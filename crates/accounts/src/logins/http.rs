@@ -57,8 +57,8 @@ struct Login {
 
 async fn log_in(ctx: Ctx, mode: SessionMode, device: SentDevice, Body(login): Body<Login>) -> Result<LoggedIn> {
     let device = device.verified(&ctx);
-    let started = service::log_in(&ctx, &login.identifier, &login.password, mode.0, device).await?;
-    Ok(LoggedIn(LoginAnswer::new(&ctx, StatusCode::OK, started, login.remember)))
+    let started = service::log_in(&ctx, &login.identifier, &login.password, mode.0, device, login.remember).await?;
+    Ok(LoggedIn(LoginAnswer::new(&ctx, StatusCode::OK, started)))
 }
 
 /// How people can log in and sign up.

@@ -25,7 +25,15 @@ impl Found {
 /// Checks name and password and starts a session; every failure is the same `invalid_credentials` (ENU-1).
 ///
 /// `device` is the browser as its signed cookie names it. On a device of the owner's, who guesses elsewhere hinders nobody (LOG-2).
-pub(crate) async fn log_in(ctx: &Ctx, identifier: &str, password: &Password, kind: SessionKind, device: Option<Device>) -> Result<Started> {
+/// The cookie of a session that is remembered outlives the browser's own session.
+pub(crate) async fn log_in(
+    ctx: &Ctx,
+    identifier: &str,
+    password: &Password,
+    kind: SessionKind,
+    device: Option<Device>,
+    is_remembered: bool,
+) -> Result<Started> {
     check_not_too_long(password, "/password").map_err(|error| Error::invalid(vec![error]))?;
     let name = normalised(identifier);
     let found = find(ctx, identifier).await?;
@@ -43,7 +51,8 @@ pub(crate) async fn log_in(ctx: &Ctx, identifier: &str, password: &Password, kin
                 (false, true) => Upkeep::Rehash(passwords::service::hash(ctx, password).await?),
                 (false, false) => Upkeep::Nothing,
             };
-            let new = NewSession::new(ctx, found.user_id, kind, "password").on(attempt.device.map(|device| device.seen_again(ctx)));
+            let device = attempt.device.map(|device| device.seen_again(ctx));
+            let new = NewSession::new(ctx, found.user_id, kind, "password").on(device).remembered(is_remembered);
             admit(ctx, guess, found, upkeep, new).await
         }
         _ => {

@@ -47,5 +47,5 @@ struct NewOwner {
 async fn create(ctx: Ctx, mode: SessionMode, Body(new): Body<NewOwner>) -> Result<SignedUp> {
     let email = EmailAddress::from_body(&new.email, "/email").map_err(|error| Error::invalid(vec![error]))?;
     let started = service::create(&ctx, new.token, email, new.password, mode.0).await?;
-    Ok(SignedUp(LoginAnswer::new(&ctx, StatusCode::CREATED, started, false)))
+    Ok(SignedUp(LoginAnswer::new(&ctx, StatusCode::CREATED, started)))
 }

@@ -6,6 +6,8 @@ use kernel::{Error, Result};
 
 use crate::emails;
 use crate::emails::address::EmailAddress;
+use crate::invitations;
+use crate::invitations::service::Acceptance;
 use crate::logins;
 use crate::logins::device::SentDevice;
 use crate::pages::view::{Field, FormPage, Kind, new_password};
@@ -57,7 +59,7 @@ pub(crate) async fn log_in(visit: Visit, device: SentDevice, posted: Fields) -> 
         Ok(started) => {
             let next = visit.next(form.get("next"));
             let target = if started.must_change { "/account/password" } else { next.as_deref().unwrap_or(HOME) };
-            Ok(see_with(target, cookies_of(&visit.ctx, &started, form.get("remember") == "yes")))
+            Ok(see_with(target, cookies_of(&visit.ctx, &started)))
         }
         Err(error) => login_page(&visit, form.get("next")).failed(&visit, &form, error),
     }
@@ -65,8 +67,9 @@ pub(crate) async fn log_in(visit: Visit, device: SentDevice, posted: Fields) -> 
 
 async fn check_login(visit: &Visit, device: SentDevice, form: &mut Form) -> Result<Started> {
     form.require(&["identifier", "password"])?;
-    let (ctx, password) = (&visit.ctx, form.password("password"));
-    logins::service::log_in(ctx, form.get("identifier").trim(), &password, SessionKind::Browser, device.verified(ctx)).await
+    let (ctx, password, is_remembered) = (&visit.ctx, form.password("password"), form.get("remember") == "yes");
+    let identifier = form.get("identifier").trim();
+    logins::service::log_in(ctx, identifier, &password, SessionKind::Browser, device.verified(ctx), is_remembered).await
 }
 
 fn signup_page(visit: &Visit) -> FormPage {
@@ -111,13 +114,17 @@ fn completion_page(visit: &Visit, asks_password: bool) -> FormPage {
         let field = Field::new(Kind::Password, "password", t.signup_password, "current-password");
         page = page.field(field.help(t.signup_password_help));
     }
-    let page = page
-        .field(Field::new(Kind::Text, "display_name", t.display_name, "name").help(t.display_name_help).optional())
-        .field(Field::new(Kind::Text, "username", t.username, "username").help(t.username_help).optional());
+    let page = with_names(visit, page);
     match visit.signup {
         Some(_) => page.again(visit, "/account/complete/resend", t.again_lead, t.again_button),
         None => page.link("/account/signup", t.to_signup),
     }
+}
+
+fn with_names(visit: &Visit, page: FormPage) -> FormPage {
+    let t = visit.t;
+    page.field(Field::new(Kind::Text, "display_name", t.display_name, "name").help(t.display_name_help).optional())
+        .field(Field::new(Kind::Text, "username", t.username, "username").help(t.username_help).optional())
 }
 
 pub(crate) async fn completion(visit: Visit) -> Result<Response> {
@@ -133,7 +140,7 @@ pub(crate) async fn complete(visit: Visit, posted: Fields) -> Result<Response> {
     };
     match outcome {
         Ok(started) => {
-            let cookies = cookies_of(&visit.ctx, &started, false).into_iter().chain([visit.no_signup_cookie()]);
+            let cookies = cookies_of(&visit.ctx, &started).into_iter().chain([visit.no_signup_cookie()]);
             Ok(see_with("/account?done=welcome", cookies))
         }
         Err(error) => {
@@ -146,20 +153,24 @@ pub(crate) async fn complete(visit: Visit, posted: Fields) -> Result<Response> {
 fn completion_in(visit: &Visit, form: &mut Form) -> Result<Completion> {
     form.require(&["proof"])?;
     let password = form.optional_password("password");
-    let (proof, mut errors) = (form.get("proof"), Vec::new());
+    let proof = form.get("proof");
     let (code, token) = match Code::parse(proof) {
         Some(_) => (Some(proof.to_owned()), None),
         None => (None, Some(token_in(proof).to_owned())),
     };
+    let (username, display_name) = names_in(form)?;
+    Ok(Completion { token, code, handle: visit.signup.clone(), password, username, display_name })
+}
+
+/// Username and display name, where they were typed; everything wrong with them at once.
+fn names_in(form: &Form) -> Result<(Option<Username>, Option<DisplayName>)> {
+    let mut errors = Vec::new();
     let typed = |name| Some(form.get(name)).filter(|typed| !typed.trim().is_empty());
     let username = typed("username").map(|typed| Username::from_body(typed.trim(), "/username"));
     let display_name = typed("display_name").map(|typed| DisplayName::from_body(typed, "/display_name"));
     let username = username.and_then(|name| name.map_err(|error| errors.push(error)).ok());
     let display_name = display_name.and_then(|name| name.map_err(|error| errors.push(error)).ok());
-    if !errors.is_empty() {
-        return Err(Error::invalid(errors));
-    }
-    Ok(Completion { token, code, handle: visit.signup.clone(), password, username, display_name })
+    if errors.is_empty() { Ok((username, display_name)) } else { Err(Error::invalid(errors)) }
 }
 
 /// The token in what was pasted: a whole link, what stands behind its #, or the token alone.
@@ -174,6 +185,46 @@ pub(crate) async fn resend(visit: Visit, posted: Fields) -> Result<Response> {
         signups::service::resend(&visit.ctx, handle).await?;
     }
     Ok(see("/account/complete?done=resent"))
+}
+
+fn invitation_page(visit: &Visit) -> FormPage {
+    let t = visit.t;
+    let page = FormPage::new(visit, "/account/invitation", t.invitation_title, t.complete_button)
+        .lead(t.invitation_lead)
+        .field(Field::new(Kind::Mailed, "proof", t.mailed_link, "off").help(t.mailed_link_help))
+        .field(new_password(visit, "password", t.password))
+        .or("decline", t.invitation_decline);
+    with_names(visit, page)
+}
+
+pub(crate) async fn invitation(visit: Visit) -> Result<Response> {
+    let done = (visit.asked("done") == "declined").then_some(visit.t.invitation_declined);
+    invitation_page(&visit).done(done).shown(&visit)
+}
+
+pub(crate) async fn answer_invitation(visit: Visit, posted: Fields) -> Result<Response> {
+    let mut form = visit.open("/account/invitation", posted, &["proof", "password", "display_name", "username", "act"])?;
+    let answered = match form.get("act") {
+        "decline" => decline_invitation(&visit, &form).await.map(|()| see("/account/invitation?done=declined")),
+        _ => accept_invitation(&visit, &mut form).await.map(|started| see_with("/account?done=welcome", cookies_of(&visit.ctx, &started))),
+    };
+    match answered {
+        Ok(response) => Ok(response),
+        Err(error) => invitation_page(&visit).failed(&visit, &form, error),
+    }
+}
+
+async fn accept_invitation(visit: &Visit, form: &mut Form) -> Result<Started> {
+    form.require(&["proof", "password"])?;
+    let password = Some(form.password("password"));
+    let (username, display_name) = names_in(form)?;
+    let acceptance = Acceptance { password, username, display_name };
+    invitations::service::accept(&visit.ctx, token_in(form.get("proof")), acceptance, SessionKind::Browser).await
+}
+
+async fn decline_invitation(visit: &Visit, form: &Form) -> Result<()> {
+    form.require(&["proof"])?;
+    invitations::service::decline(&visit.ctx, token_in(form.get("proof"))).await
 }
 
 fn reset_request_page(visit: &Visit) -> FormPage {

@@ -60,6 +60,8 @@ fn entries() -> Vec<Operation> {
         sent(Operation::form("/account/reset/confirm", "submitReset", entry::confirm_reset)),
         shown(Operation::page("/account/email", "showEmailConfirmation", entry::email)),
         sent(Operation::form("/account/email", "submitEmailConfirmation", entry::confirm_email)),
+        shown(Operation::page("/account/invitation", "showInvitation", entry::invitation)),
+        sent(Operation::form("/account/invitation", "submitInvitation", entry::answer_invitation)),
         shown(Operation::page("/.well-known/change-password", "findPasswordChange", change_password)),
     ]
 }

@@ -16,9 +16,10 @@ use crate::pages::texts::Texts;
 use crate::pages::view::{Change, Field, FormPage, Kind, Login, Me, Overview, new_password, program, rendered};
 use crate::pages::visit::{Form, Frame, Visit, see, see_with};
 use crate::passwords;
-use crate::secrets::Token;
+use crate::passwords::http::cookie_of;
+use crate::passwords::service::Renewed;
 use crate::sessions;
-use crate::sessions::http::{cookie_removal, session_cookie};
+use crate::sessions::http::cookie_removal;
 use crate::settings::SessionSettings;
 use crate::users;
 
@@ -114,22 +115,17 @@ pub(crate) async fn confirmation(visit: Visit) -> Result<Response> {
 pub(crate) async fn confirm(visit: Visit, posted: Fields) -> Result<Response> {
     let mut form = visit.open("/account/confirm", posted, &["password", "next"])?;
     match reauthenticate(&visit, &mut form).await {
-        Ok(token) => {
+        Ok(renewed) => {
             let next = visit.next(form.get("next"));
-            Ok(see_with(next.as_deref().unwrap_or("/account"), new_cookie(&visit, token)))
+            Ok(see_with(next.as_deref().unwrap_or("/account"), cookie_of(&visit.ctx, &renewed)))
         }
         Err(error) => confirmation_page(&visit, form.get("next")).failed(&visit, &form, error),
     }
 }
 
-async fn reauthenticate(visit: &Visit, form: &mut Form) -> Result<Option<Token>> {
+async fn reauthenticate(visit: &Visit, form: &mut Form) -> Result<Renewed> {
     form.require(&["password"])?;
-    let (_, token) = passwords::service::reauthenticate(&visit.ctx, form.password("password")).await?;
-    Ok(token)
-}
-
-fn new_cookie(visit: &Visit, token: Option<Token>) -> Option<HeaderValue> {
-    token.map(|token| session_cookie(&visit.ctx, &token, None))
+    passwords::service::reauthenticate(&visit.ctx, form.password("password")).await
 }
 
 fn password_page(visit: &Visit) -> FormPage {
@@ -155,12 +151,12 @@ pub(crate) async fn password(visit: Visit) -> Result<Response> {
 pub(crate) async fn change_password(visit: Visit, posted: Fields) -> Result<Response> {
     let mut form = visit.open("/account/password", posted, &["current_password", "new_password"])?;
     match set_password(&visit, &mut form).await {
-        Ok(token) => Ok(see_with("/account?done=password", new_cookie(&visit, token))),
+        Ok(renewed) => Ok(see_with("/account?done=password", cookie_of(&visit.ctx, &renewed))),
         Err(error) => password_page(&visit).failed(&visit, &form, error),
     }
 }
 
-async fn set_password(visit: &Visit, form: &mut Form) -> Result<Option<Token>> {
+async fn set_password(visit: &Visit, form: &mut Form) -> Result<Renewed> {
     form.require(&["current_password", "new_password"])?;
     let (current, new) = (form.password("current_password"), form.password("new_password"));
     passwords::service::change(&visit.ctx, current, new).await

@@ -1,6 +1,6 @@
 //! What the pages say, in English and German. A text that is missing in one of them does not compile.
 //!
-//! No text depends on a number that could be one, so that no plural rules are needed (docs/decisions/0010).
+//! No text depends on a number that could be one, so that no plural rules are needed (docs/decisions/0011).
 
 use kernel::{Timestamp, error};
 
@@ -65,6 +65,12 @@ texts! {
     again_done: "If a minute has passed, another mail is on its way. The former link and code no longer work.",
         "Wenn eine Minute vergangen ist, ist eine neue Nachricht unterwegs. Link und Code davor gelten nicht mehr.";
     welcome: "Welcome! Your account is ready.", "Willkommen! Dein Konto ist fertig.";
+
+    invitation_title: "You are invited", "Du bist eingeladen";
+    invitation_lead: "Choose a password to accept the invitation, or decline it. Nothing exists before you accept.",
+        "Wähle ein Passwort, um die Einladung anzunehmen, oder lehne sie ab. Vorher entsteht nichts.";
+    invitation_decline: "Decline the invitation", "Einladung ablehnen";
+    invitation_declined: "You have declined the invitation.", "Du hast die Einladung abgelehnt.";
 
     reset_title: "Forgot your password?", "Passwort vergessen?";
     reset_lead: "Tell us the address of your account, and we mail you a link to set a new password.",

@@ -131,6 +131,8 @@ pub(crate) struct FormPage {
     hidden: Vec<(&'static str, String)>,
     fields: Vec<Field>,
     button: &'static str,
+    /// Another way to answer: what the field `act` then says, and the button.
+    other: Option<(&'static str, &'static str)>,
     again: Option<Again>,
     links: Vec<Link>,
 }
@@ -148,6 +150,7 @@ impl FormPage {
             hidden: Vec::new(),
             fields: Vec::new(),
             button,
+            other: None,
             again: None,
             links: Vec::new(),
         }
@@ -182,6 +185,10 @@ impl FormPage {
     pub(crate) fn field(mut self, field: Field) -> FormPage {
         self.fields.push(field);
         self
+    }
+
+    pub(crate) fn or(self, act: &'static str, button: &'static str) -> FormPage {
+        FormPage { other: Some((act, button)), ..self }
     }
 
     pub(crate) fn link(mut self, target: &'static str, text: &'static str) -> FormPage {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::emails::address::EmailAddress;
-use crate::passwords::service;
+use crate::passwords::service::{self, Renewed};
 use crate::problems::{CHALLENGE_REQUIRED, HASHER_BUSY, TOKEN_INVALID, TOKEN_SPENT};
 use crate::secrets::Password;
 use crate::sessions::http::session_cookie;
@@ -127,9 +127,14 @@ fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response 
     response
 }
 
+/// The new cookie of a browser whose login was proven again.
+pub(crate) fn cookie_of(ctx: &Ctx, renewed: &Renewed) -> Option<HeaderValue> {
+    renewed.cookie.as_ref().map(|token| session_cookie(ctx, token, &renewed.session))
+}
+
 async fn change(ctx: Ctx, Body(request): Body<PasswordChange>) -> Result<Changed> {
-    let cookie = service::change(&ctx, request.current_password, request.new_password).await?;
-    Ok(Changed(cookie.map(|token| session_cookie(&ctx, &token, None))))
+    let renewed = service::change(&ctx, request.current_password, request.new_password).await?;
+    Ok(Changed(cookie_of(&ctx, &renewed)))
 }
 
 /// A proof of who you are.
@@ -169,7 +174,7 @@ impl Describe for Reauthenticated {
 }
 
 async fn reauthenticate(ctx: Ctx, Body(request): Body<Reauthentication>) -> Result<Reauthenticated> {
-    let (auth_time, token) = service::reauthenticate(&ctx, request.password).await?;
-    let body = ReauthenticatedView { auth_time, methods: vec!["password".to_owned()] };
-    Ok(Reauthenticated { body, cookie: token.map(|token| session_cookie(&ctx, &token, None)) })
+    let renewed = service::reauthenticate(&ctx, request.password).await?;
+    let body = ReauthenticatedView { auth_time: renewed.session.auth_time, methods: vec!["password".to_owned()] };
+    Ok(Reauthenticated { body, cookie: cookie_of(&ctx, &renewed) })
 }

@@ -4,6 +4,7 @@ use kernel::error::{NOT_FOUND, UNAUTHENTICATED};
 use kernel::{AuditEntry, Ctx, Error, FieldError, Id, Result, Session, Timestamp, Tx, UserId};
 use serde::Serialize;
 
+use crate::api_keys;
 use crate::emails::address::EmailAddress;
 use crate::events::{PasswordChanged, PasswordResetRequested};
 use crate::hashing::{Hasher, Verdict};
@@ -13,9 +14,9 @@ use crate::passwords::policy::{PasswordPolicy, check_not_too_long};
 use crate::passwords::resemblance::Known;
 use crate::passwords::{blocklist, store};
 use crate::secrets::{Password, Token};
-use crate::sessions::{self, SessionKind};
-use crate::settings::{PageSettings, SessionSettings};
-use crate::users::{self, UserStatus};
+use crate::sessions::{self, SessionKind, SessionRecord};
+use crate::settings::{PageSettings, ResetSettings, SessionSettings};
+use crate::users::{self, UserRecord, UserStatus};
 
 #[derive(Serialize)]
 struct ResetMail<'a> {
@@ -35,24 +36,23 @@ pub(crate) async fn request_reset(ctx: &Ctx, email: &EmailAddress) -> Result<()>
         let Some(user) = user else {
             return tx.audit(AuditEntry::refused("accounts.password.request_reset", None, "unknown"));
         };
-        if !throttle::may_mail(tx, &context, "password reset", &user.email, throttle::MAIL_GAP)? {
-            return tx.audit(AuditEntry::refused("accounts.password.request_reset", Some(&format!("user:{}", user.id)), "too_soon"));
-        }
-        mail_reset(tx, &context, user.id, &token)
+        mail_reset(tx, &context, &user, &token)
     })
     .await
 }
 
-/// Mails a person the link that sets a new password, within the caller's transaction.
-pub(crate) fn mail_reset(tx: &mut Tx<'_, '_>, ctx: &Ctx, user: UserId, token: &Token) -> Result<()> {
-    let user = users::store::find(tx, user)?.ok_or(&NOT_FOUND)?;
-    let norm = EmailAddress::parse(&user.email).map(|email| email.norm().to_owned()).ok();
-    one_time::issue(tx, ctx, token, Purpose::Reset, Some(user.id), norm.as_deref())?;
+/// Mails a person the link that sets a new password, silently at most once a minute (RST-9), within the caller's transaction.
+pub(crate) fn mail_reset(tx: &mut Tx<'_, '_>, ctx: &Ctx, user: &UserRecord, token: &Token) -> Result<()> {
+    let subject = format!("user:{}", user.id);
+    if !throttle::may_mail(tx, ctx, "password reset", &user.email, throttle::MAIL_GAP)? {
+        return tx.audit(AuditEntry::refused("accounts.password.request_reset", Some(&subject), "too_soon"));
+    }
+    one_time::issue(tx, ctx, token, Purpose::Reset, Some(user.id), Some(&user.email_norm))?;
     let (link, minutes) = (reset_link(ctx, token), Purpose::Reset.life().as_secs() / 60);
     let data = ResetMail { display_name: &user.display_name, link: &link, minutes };
     tx.mail("accounts/reset_password", &user.email, &user.locale, &data)?;
     tx.record(&PasswordResetRequested { user_id: user.id.uuid() })?;
-    tx.audit(AuditEntry::ok("accounts.password.request_reset", &format!("user:{}", user.id)))
+    tx.audit(AuditEntry::ok("accounts.password.request_reset", &subject))
 }
 
 /// The token stands in the fragment, which no server log and no `Referer` ever sees (RST-5).
@@ -78,8 +78,13 @@ pub(crate) async fn confirm_reset(ctx: &Ctx, token: String, password: Password) 
     ctx.write(move |tx| {
         let row = one_time::consume(tx, &token, Purpose::Reset, now)?;
         let user = row.user_id.ok_or(&NOT_FOUND)?;
+        // Whoever makes an API key at this moment holds the row first, or finds the login ended.
+        users::store::lock(tx, user)?;
         replace(tx, &context, user, &phc)?;
         sessions::service::revoke_all(tx, &context, user, None)?;
+        if context.settings::<ResetSettings>().revokes_api_keys {
+            api_keys::service::revoke_all(tx, &context, user)?;
+        }
         for name in users::store::login_names(tx, user)? {
             throttle::clear_name(tx, &context, &name)?;
         }
@@ -91,11 +96,11 @@ pub(crate) async fn confirm_reset(ctx: &Ctx, token: String, password: Password) 
 
 /// Changes the caller's password: needs the old one and a recent login; all other logins end (PWD-10).
 ///
-/// A browser's session gets a new token, which is returned.
-pub(crate) async fn change(ctx: &Ctx, current: Password, new: Password) -> Result<Option<Token>> {
+/// A browser's session gets a new token, which is returned with the session.
+pub(crate) async fn change(ctx: &Ctx, current: Password, new: Password) -> Result<Renewed> {
     ctx.require_recent(*ctx.settings::<SessionSettings>().fresh_auth)?;
     let identity = ctx.actor.identity()?;
-    let (user, session, now) = (identity.user_id, identity.session_id, ctx.now());
+    let (user, session) = (identity.user_id, identity.session_id);
     let person = ctx.read(move |c| Ok(users::store::find(c, user)?.ok_or(&UNAUTHENTICATED)?)).await?;
     check_new(ctx, &new, "/new_password", &Known::of_site(ctx).and_user(&person))?;
     verify_own(ctx, &current, "/current_password").await?;
@@ -103,36 +108,50 @@ pub(crate) async fn change(ctx: &Ctx, current: Password, new: Password) -> Resul
     let cookie = new_cookie(ctx);
     let hash = cookie.as_ref().map(Token::hash);
     let context = ctx.clone();
-    ctx.write(move |tx| {
-        replace(tx, &context, user, &phc)?;
-        sessions::service::revoke_all(tx, &context, user, Some(session))?;
-        renew(tx, session, now, hash)?;
-        tx.record(&crate::events::SessionRenewed { session_id: session.uuid(), user_id: user.uuid() })?;
-        tx.audit(AuditEntry::ok("accounts.password.change", &format!("user:{user}")))
-    })
-    .await?;
-    Ok(cookie)
+    let session = ctx
+        .write(move |tx| {
+            replace(tx, &context, user, &phc)?;
+            sessions::service::revoke_all(tx, &context, user, Some(session))?;
+            let renewed = renew(tx, &context, session, hash)?;
+            tx.record(&crate::events::SessionRenewed { session_id: session.uuid(), user_id: user.uuid() })?;
+            tx.audit(AuditEntry::ok("accounts.password.change", &format!("user:{user}")))?;
+            Ok(renewed)
+        })
+        .await?;
+    Ok(Renewed { session, cookie })
 }
 
-/// Notes that the caller proved who they are just now; a browser's session gets a new token (SES-1, SES-10).
-pub(crate) async fn reauthenticate(ctx: &Ctx, password: Password) -> Result<(Timestamp, Option<Token>)> {
+/// A login that was proven again: a browser holds a new token for it.
+pub(crate) struct Renewed {
+    pub(crate) session: SessionRecord,
+    pub(crate) cookie: Option<Token>,
+}
+
+/// Notes that the caller proved who they are just now, which brings an admin grant; a browser's session gets a new token (SES-1, SES-3).
+pub(crate) async fn reauthenticate(ctx: &Ctx, password: Password) -> Result<Renewed> {
     verify_own(ctx, &password, "/password").await?;
     let identity = ctx.actor.identity()?;
-    let (user, session, now) = (identity.user_id, identity.session_id, ctx.now());
+    let (user, session) = (identity.user_id, identity.session_id);
     let cookie = new_cookie(ctx);
     let hash = cookie.as_ref().map(Token::hash);
-    ctx.write(move |tx| {
-        renew(tx, session, now, hash)?;
-        tx.record(&crate::events::SessionRenewed { session_id: session.uuid(), user_id: user.uuid() })?;
-        tx.audit(AuditEntry::ok("accounts.session.reauthenticate", &format!("session:{session}")))
-    })
-    .await?;
-    Ok((now, cookie))
+    let context = ctx.clone();
+    let session = ctx
+        .write(move |tx| {
+            let renewed = renew(tx, &context, session, hash)?;
+            tx.record(&crate::events::SessionRenewed { session_id: session.uuid(), user_id: user.uuid() })?;
+            tx.audit(AuditEntry::ok("accounts.session.reauthenticate", &format!("session:{session}")))?;
+            Ok(renewed)
+        })
+        .await?;
+    Ok(Renewed { session, cookie })
 }
 
 /// Renews the session unless it was ended since the request came in, by a reset for example.
-fn renew(tx: &mut Tx<'_, '_>, session: Id<Session>, now: Timestamp, cookie: Option<[u8; 32]>) -> Result<()> {
-    if sessions::store::renew(tx, session, now, cookie)? { Ok(()) } else { Err(UNAUTHENTICATED.error()) }
+fn renew(tx: &mut Tx<'_, '_>, ctx: &Ctx, session: Id<Session>, cookie: Option<[u8; 32]>) -> Result<SessionRecord> {
+    if !sessions::store::renew(tx, session, ctx.now(), sessions::service::admin_end(ctx), cookie)? {
+        return Err(UNAUTHENTICATED.error());
+    }
+    Ok(sessions::store::find(tx, session)?.ok_or(&UNAUTHENTICATED)?)
 }
 
 fn new_cookie(ctx: &Ctx) -> Option<Token> {

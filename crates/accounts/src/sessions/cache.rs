@@ -26,6 +26,7 @@ pub(crate) struct Cached {
     pub(crate) cookie: Option<[u8; 32]>,
     pub(crate) permissions: Permissions,
     pub(crate) sec_epoch: i64,
+    pub(crate) admin_seen_at: Option<Timestamp>,
     pub(crate) idle_at: Timestamp,
     pub(crate) absolute_at: Timestamp,
     pub(crate) last_seen_at: Timestamp,
@@ -35,7 +36,9 @@ pub(crate) struct Cached {
 impl Cached {
     /// Whether the entry can still be believed.
     pub(crate) fn is_fresh(&self, now: Timestamp) -> bool {
-        now < self.idle_at && now < self.absolute_at && now.since(self.loaded_at) < BELIEVED
+        // An admin grant that lapsed since may have been kept awake through another node.
+        let has_lapsed = self.identity.admin_until.is_some_and(|until| self.loaded_at < until && until <= now);
+        now < self.idle_at && now < self.absolute_at && now.since(self.loaded_at) < BELIEVED && !has_lapsed
     }
 }
 

@@ -18,7 +18,6 @@ use utoipa::ToSchema;
 use crate::secrets::Token;
 use crate::sessions::service::{self, Started};
 use crate::sessions::{SessionKind, SessionRecord};
-use crate::settings::SessionSettings;
 use crate::tokens::http::TokensView;
 use crate::users::http::UserView;
 
@@ -149,7 +148,7 @@ pub(crate) struct SessionView {
 }
 
 impl SessionView {
-    fn of(session: SessionRecord, current: Option<Id<Session>>) -> SessionView {
+    pub(crate) fn of(session: SessionRecord, current: Option<Id<Session>>) -> SessionView {
         SessionView {
             is_current: current == Some(session.id),
             id: session.id,
@@ -174,9 +173,9 @@ pub(crate) struct LoginAnswer {
 }
 
 impl LoginAnswer {
-    /// 200, or 201 when an account was made. `remember` keeps the cookie beyond the browser's own session.
-    pub(crate) fn new(ctx: &Ctx, status: StatusCode, started: Started, remember: bool) -> LoginAnswer {
-        let cookies = cookies_of(ctx, &started, remember);
+    /// 200, or 201 when an account was made.
+    pub(crate) fn new(ctx: &Ctx, status: StatusCode, started: Started) -> LoginAnswer {
+        let cookies = cookies_of(ctx, &started);
         let id = started.session.id;
         let body = LoginResult {
             session: Some(SessionView::of(started.session, Some(id))),
@@ -190,9 +189,8 @@ impl LoginAnswer {
 }
 
 /// What a browser gets to hold after a login: the session, then the device.
-pub(crate) fn cookies_of(ctx: &Ctx, started: &Started, remember: bool) -> Vec<HeaderValue> {
-    let max_age = remember.then(|| ctx.settings::<SessionSettings>().absolute.as_secs());
-    let session = started.cookie.as_ref().map(|token| session_cookie(ctx, token, max_age));
+pub(crate) fn cookies_of(ctx: &Ctx, started: &Started) -> Vec<HeaderValue> {
+    let session = started.cookie.as_ref().map(|token| session_cookie(ctx, token, &started.session));
     let device = started.device.as_ref().map(|device| device.cookie(ctx));
     session.into_iter().chain(device).collect()
 }
@@ -247,10 +245,11 @@ impl Describe for SignedUp {
     }
 }
 
-/// The session cookie with exactly the attributes of SES-2.
-pub(crate) fn session_cookie(ctx: &Ctx, token: &Token, max_age_secs: Option<u64>) -> HeaderValue {
+/// The session cookie with exactly the attributes of SES-2; one that is remembered lasts as long as its session can.
+pub(crate) fn session_cookie(ctx: &Ctx, token: &Token, session: &SessionRecord) -> HeaderValue {
     let is_secure = ctx.request.is_secure;
     let secure = if is_secure { " Secure;" } else { "" };
+    let max_age_secs = session.is_remembered.then(|| session.absolute_at.since(ctx.now()).as_secs());
     let max_age = max_age_secs.map(|secs| format!("; Max-Age={secs}")).unwrap_or_default();
     let text = format!("{}={}; Path=/;{secure} HttpOnly; SameSite=Lax{max_age}", session_cookie_name(is_secure), token.as_str());
     let mut value = HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""));
@@ -269,7 +268,7 @@ pub(crate) fn cookie_removal(ctx: &Ctx) -> HeaderValue {
 /// Which logins to list.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct SessionFilter {
+pub(crate) struct SessionFilter {
     /// How many logins a page holds, 1 to 100.
     #[schema(minimum = 1)]
     limit: Option<u32>,
@@ -278,9 +277,15 @@ struct SessionFilter {
     cursor: Option<String>,
 }
 
+impl SessionFilter {
+    pub(crate) fn request(self) -> PageRequest {
+        PageRequest::new(self.limit, self.cursor)
+    }
+}
+
 async fn list(ctx: Ctx, Query(filter): Query<SessionFilter>) -> Result<List<SessionView>> {
     let current = ctx.actor.identity()?.session_id;
-    let page = service::list(&ctx, PageRequest::new(filter.limit, filter.cursor)).await?;
+    let page = service::list(&ctx, filter.request()).await?;
     Ok(List(page.map(|session| SessionView::of(session, Some(current)))))
 }
 
@@ -302,14 +307,19 @@ struct RevokeSessions {
 /// How many logins were ended.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({"revoked_count": 2}))]
-struct RevokedSessions {
+pub(crate) struct RevokedSessions {
     /// The number of logins that were live until now.
     revoked_count: i64,
 }
 
 async fn revoke_all(ctx: Ctx, Body(request): Body<RevokeSessions>) -> Result<Json<RevokedSessions>> {
-    let count = service::revoke_mine(&ctx, request.except_current).await?;
-    Ok(Json(RevokedSessions { revoked_count: i64::try_from(count).unwrap_or(i64::MAX) }))
+    Ok(Json(RevokedSessions::of(service::revoke_mine(&ctx, request.except_current).await?)))
+}
+
+impl RevokedSessions {
+    pub(crate) fn of(count: u64) -> RevokedSessions {
+        RevokedSessions { revoked_count: i64::try_from(count).unwrap_or(i64::MAX) }
+    }
 }
 
 /// 204 that removes the cookie and what the browser stored (SES-4).

@@ -35,6 +35,11 @@ pub(crate) struct SessionRecord {
     pub(crate) kind: SessionKind,
     pub(crate) amr: String,
     pub(crate) auth_time: Timestamp,
+    /// Until when its admin grant lasts at most, and when that was last used (SES-3).
+    pub(crate) admin_until: Option<Timestamp>,
+    pub(crate) admin_seen_at: Option<Timestamp>,
+    /// Whether the cookie outlives the browser's own session.
+    pub(crate) is_remembered: bool,
     pub(crate) created_at: Timestamp,
     pub(crate) last_seen_at: Timestamp,
     pub(crate) idle_at: Timestamp,

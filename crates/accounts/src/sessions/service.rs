@@ -9,9 +9,11 @@ use kernel::error::{NOT_FOUND, UNAUTHENTICATED};
 use kernel::page::{CursorValue, KeyKind, Keyset, Page, PageRequest, SortKey};
 use kernel::ports::{Authenticator, Credential};
 use kernel::{
-    Actor, App, AuditEntry, CredentialKind, Ctx, Error, Id, Identity, LogAndContinue, Permissions, RequestInfo, Result, Session, Tx, UserId,
+    Actor, App, AuditEntry, CredentialKind, Ctx, Error, Id, Identity, LogAndContinue, Permissions, RequestInfo, Result, Session, Timestamp,
+    Tx, UserId,
 };
 
+use crate::api_keys;
 use crate::emails;
 use crate::events::{SessionRevoked, SessionStarted};
 use crate::logins::device::Device;
@@ -26,6 +28,8 @@ use crate::users::{self, UserRecord, UserStatus};
 
 /// How often the last sight of a session is written down.
 const TOUCH_EVERY: Duration = Duration::from_secs(5 * 60);
+/// How often the use of an admin grant is written down.
+const TOUCH_ADMIN_EVERY: Duration = Duration::from_secs(60);
 /// Most live sessions of a person; the oldest goes first (accounts.md §13).
 const MAX_SESSIONS: u32 = 100;
 const SORT_KEYS: &[SortKey] = &[SortKey { name: "created_at", column: "created_at", kind: KeyKind::Int }];
@@ -62,6 +66,9 @@ impl NewSession {
             kind,
             amr: method.to_owned(),
             auth_time: now,
+            admin_until: Some(admin_end(ctx)),
+            admin_seen_at: Some(now),
+            is_remembered: false,
             created_at: now,
             last_seen_at: now,
             idle_at: now + idle,
@@ -80,6 +87,12 @@ impl NewSession {
     #[must_use]
     pub(crate) fn on(self, known: Option<Device>) -> NewSession {
         NewSession { device: self.device.map(|new| known.unwrap_or(new)), ..self }
+    }
+
+    /// The same login, whose cookie outlives the browser's own session if `is_remembered`.
+    pub(crate) fn remembered(mut self, is_remembered: bool) -> NewSession {
+        self.record.is_remembered = is_remembered;
+        self
     }
 
     /// Stores the login in the caller's transaction.
@@ -132,6 +145,11 @@ fn lives(ctx: &Ctx, kind: SessionKind) -> (Duration, Duration) {
     }
 }
 
+/// When an admin grant that begins now ends at the latest (SES-3).
+pub(crate) fn admin_end(ctx: &Ctx) -> Timestamp {
+    ctx.now() + *ctx.settings::<SessionSettings>().admin_absolute
+}
+
 fn drop_surplus(tx: &mut Tx<'_, '_>, session: &SessionRecord) -> Result<()> {
     let live = store::newest_live_of(tx, session.user_id, session.created_at, MAX_SESSIONS + 10)?;
     for old in live.iter().skip(MAX_SESSIONS as usize) {
@@ -141,7 +159,7 @@ fn drop_surplus(tx: &mut Tx<'_, '_>, session: &SessionRecord) -> Result<()> {
     Ok(())
 }
 
-/// Turns cookies and access tokens into actors.
+/// Turns cookies, access tokens and API keys into actors.
 pub(crate) struct SessionAuthenticator;
 
 impl Authenticator for SessionAuthenticator {
@@ -149,13 +167,41 @@ impl Authenticator for SessionAuthenticator {
         Box::pin(async move {
             match credential {
                 Credential::Cookie(text) => by_cookie(app, text, from).await,
+                Credential::Bearer(text) if text.starts_with(api_keys::FAMILY) => api_keys::service::authenticate(app, text, from).await,
                 Credential::Bearer(text) => by_access_token(app, text, from).await,
             }
         })
     }
+
+    fn note_admin_use<'a>(&'a self, app: &'a App, actor: &'a Actor) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            // A key has no login that could lapse.
+            if let Ok(identity) = actor.identity()
+                && actor.credential() != CredentialKind::ApiKey
+            {
+                touch_admin(app, identity.session_id).await;
+            }
+            Ok(())
+        })
+    }
 }
 
-fn lookup_context(app: &App, from: IpAddr) -> Ctx {
+/// Writes down that the admin grant of a session was used, at most every minute.
+async fn touch_admin(app: &App, id: Id<Session>) {
+    let now = app.clock().now();
+    let seen = app.state::<SessionCache>().session(id, now).and_then(|cached| cached.admin_seen_at);
+    if seen.is_some_and(|seen| now.since(seen) < TOUCH_ADMIN_EVERY) {
+        return;
+    }
+    let ctx = Ctx::system(app, "admin-grant");
+    let idle_since = now - *app.settings::<SessionSettings>().admin_idle;
+    let written = ctx.write(move |tx| Ok(store::touch_admin(tx, id, now, idle_since)?)).await;
+    written.log_and_continue("noting that an admin grant was used");
+    app.state::<SessionCache>().forget_session(id);
+}
+
+/// The context in which credentials are looked up, before it is known whose they are.
+pub(crate) fn lookup_context(app: &App, from: IpAddr) -> Ctx {
     let request = RequestInfo { client_address: from, ..RequestInfo::internal("authenticate") };
     Ctx::new(app.clone(), Actor::anonymous(), Arc::new(request))
 }
@@ -204,13 +250,15 @@ async fn load(app: &App, session: SessionRecord, generation: u64, cookie: Option
     let user_id = session.user_id;
     let (user, permissions) = app.db().read(move |c| Ok::<_, Error>((users::store::find(c, user_id)?, effective(c, user_id)?))).await?;
     let user = user.filter(|user| user.status == UserStatus::Active).ok_or(&UNAUTHENTICATED)?;
-    let identity = Identity { user_id, session_id: session.id, authenticated_at: session.auth_time, admin_until: None };
+    let admin_until = admin_until(app, &session);
+    let identity = Identity { user_id, session_id: session.id, authenticated_at: session.auth_time, admin_until };
     let cached = Arc::new(Cached {
         identity: Arc::new(identity),
         kind: session.kind,
         cookie,
         permissions,
         sec_epoch: user.sec_epoch,
+        admin_seen_at: session.admin_seen_at,
         idle_at: session.idle_at,
         absolute_at: session.absolute_at,
         last_seen_at: session.last_seen_at,
@@ -223,6 +271,12 @@ async fn load(app: &App, session: SessionRecord, generation: u64, cookie: Option
 /// What the person's roles grant; nothing while a change of the password is due (PWD-7).
 fn effective(c: &mut db::Conn, user: UserId) -> Result<Permissions> {
     if passwords::store::must_change(c, user)? { Ok(Permissions::none()) } else { roles::service::permissions_of(c, user) }
+}
+
+/// Until when the admin grant of a session lasts unless it is used again.
+fn admin_until(app: &App, session: &SessionRecord) -> Option<Timestamp> {
+    let idle = *app.settings::<SessionSettings>().admin_idle;
+    Some((session.admin_seen_at? + idle).min(session.admin_until?))
 }
 
 /// Writes down that the session was seen, at most every few minutes.
@@ -246,8 +300,13 @@ pub(crate) fn touch_in(tx: &mut Tx<'_, '_>, ctx: &Ctx, id: Id<Session>, kind: Se
 
 /// The caller's live sessions, newest first.
 pub(crate) async fn list(ctx: &Ctx, request: PageRequest) -> Result<Page<SessionRecord>> {
-    let (user, now) = (ctx.actor.user_id()?, ctx.now());
-    let keyset = Keyset::parse(ctx, SORT_KEYS, "-created_at", None, "listMySessions", "", &request)?;
+    list_of(ctx, ctx.actor.user_id()?, "listMySessions", request).await
+}
+
+/// A person's live sessions, newest first.
+pub(crate) async fn list_of(ctx: &Ctx, user: UserId, operation: &str, request: PageRequest) -> Result<Page<SessionRecord>> {
+    let now = ctx.now();
+    let keyset = Keyset::parse(ctx, SORT_KEYS, "-created_at", None, operation, &user.to_string(), &request)?;
     let place = keyset.clone();
     let rows = ctx.read(move |c| Ok(store::live_of(c, user, now, &place)?)).await?;
     Ok(keyset.page(ctx, rows, |session| (CursorValue::Int(session.created_at.as_millis()), session.id.uuid())))
@@ -255,8 +314,16 @@ pub(crate) async fn list(ctx: &Ctx, request: PageRequest) -> Result<Page<Session
 
 /// Ends one of the caller's sessions; another person's is not found (ENU-8).
 pub(crate) async fn revoke(ctx: &Ctx, id: Id<Session>) -> Result<()> {
-    let (user, now) = (ctx.actor.user_id()?, ctx.now());
+    revoke_of(ctx, ctx.actor.user_id()?, id).await
+}
+
+/// Ends one session of a person; only an owner ends an owner's.
+pub(crate) async fn revoke_of(ctx: &Ctx, user: UserId, id: Id<Session>) -> Result<()> {
+    let (now, context) = (ctx.now(), ctx.clone());
     ctx.write(move |tx| {
+        if context.actor.maybe_user_id() != Some(user) {
+            roles::service::require_may_act_on(tx, &context, user)?;
+        }
         if !store::revoke(tx, user, id, now)? {
             return Err(NOT_FOUND.error());
         }

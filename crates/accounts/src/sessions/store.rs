@@ -14,6 +14,9 @@ db::row! {
         pub(crate) kind: String,
         pub(crate) amr: String,
         pub(crate) auth_time: Timestamp,
+        pub(crate) admin_until: Option<Timestamp>,
+        pub(crate) admin_seen_at: Option<Timestamp>,
+        pub(crate) is_remembered: bool,
         pub(crate) created_at: Timestamp,
         pub(crate) last_seen_at: Timestamp,
         pub(crate) idle_at: Timestamp,
@@ -32,6 +35,9 @@ impl From<SessionRow> for SessionRecord {
             kind: if row.kind == "browser" { SessionKind::Browser } else { SessionKind::Token },
             amr: row.amr,
             auth_time: row.auth_time,
+            admin_until: row.admin_until,
+            admin_seen_at: row.admin_seen_at,
+            is_remembered: row.is_remembered,
             created_at: row.created_at,
             last_seen_at: row.last_seen_at,
             idle_at: row.idle_at,
@@ -45,8 +51,8 @@ impl From<SessionRow> for SessionRecord {
 
 pub(crate) fn insert(tx: &mut db::Tx<'_>, session: &SessionRecord, token_hash: Option<[u8; 32]>) -> Result<(), Error> {
     tx.execute(
-        "INSERT INTO accounts_sessions (id, token_hash, user_id, kind, amr, auth_time, created_at, last_seen_at, idle_at, absolute_at, ip, user_agent) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO accounts_sessions (id, token_hash, user_id, kind, amr, auth_time, admin_until, admin_seen_at, is_remembered, created_at, last_seen_at, \
+         idle_at, absolute_at, ip, user_agent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         params![
             session.id,
             token_hash,
@@ -54,6 +60,9 @@ pub(crate) fn insert(tx: &mut db::Tx<'_>, session: &SessionRecord, token_hash: O
             session.kind.as_str(),
             session.amr,
             session.auth_time,
+            session.admin_until,
+            session.admin_seen_at,
+            session.is_remembered,
             session.created_at,
             session.last_seen_at,
             session.idle_at,
@@ -67,7 +76,7 @@ pub(crate) fn insert(tx: &mut db::Tx<'_>, session: &SessionRecord, token_hash: O
 
 pub(crate) fn find(c: &mut Conn, id: Id<Session>) -> Result<Option<SessionRecord>, Error> {
     let row = c.opt::<SessionRow>(
-        "SELECT id, user_id, kind, amr, auth_time, created_at, last_seen_at, idle_at, absolute_at, revoked_at, ip, user_agent \
+        "SELECT id, user_id, kind, amr, auth_time, admin_until, admin_seen_at, is_remembered, created_at, last_seen_at, idle_at, absolute_at, revoked_at, ip, user_agent \
          FROM accounts_sessions WHERE id = ?",
         params![id],
     )?;
@@ -76,7 +85,7 @@ pub(crate) fn find(c: &mut Conn, id: Id<Session>) -> Result<Option<SessionRecord
 
 pub(crate) fn find_by_token(c: &mut Conn, token_hash: &[u8; 32]) -> Result<Option<SessionRecord>, Error> {
     let row = c.opt::<SessionRow>(
-        "SELECT id, user_id, kind, amr, auth_time, created_at, last_seen_at, idle_at, absolute_at, revoked_at, ip, user_agent \
+        "SELECT id, user_id, kind, amr, auth_time, admin_until, admin_seen_at, is_remembered, created_at, last_seen_at, idle_at, absolute_at, revoked_at, ip, user_agent \
          FROM accounts_sessions WHERE token_hash = ?",
         params![token_hash],
     )?;
@@ -87,7 +96,7 @@ pub(crate) fn find_by_token(c: &mut Conn, token_hash: &[u8; 32]) -> Result<Optio
 pub(crate) fn live_of(c: &mut Conn, user: UserId, now: Timestamp, keyset: &Keyset) -> Result<Vec<SessionRecord>, Error> {
     let (condition, values) = keyset.condition();
     let sql = format!(
-        "SELECT id, user_id, kind, amr, auth_time, created_at, last_seen_at, idle_at, absolute_at, revoked_at, ip, user_agent \
+        "SELECT id, user_id, kind, amr, auth_time, admin_until, admin_seen_at, is_remembered, created_at, last_seen_at, idle_at, absolute_at, revoked_at, ip, user_agent \
          FROM accounts_sessions WHERE user_id = ? AND revoked_at IS NULL AND idle_at > ? AND absolute_at > ? \
          AND {condition} ORDER BY {} LIMIT {}",
         keyset.order_by(),
@@ -100,7 +109,7 @@ pub(crate) fn live_of(c: &mut Conn, user: UserId, now: Timestamp, keyset: &Keyse
 /// The live sessions of a person, newest first.
 pub(crate) fn newest_live_of(c: &mut Conn, user: UserId, now: Timestamp, limit: u32) -> Result<Vec<SessionRecord>, Error> {
     let sql = format!(
-        "SELECT id, user_id, kind, amr, auth_time, created_at, last_seen_at, idle_at, absolute_at, revoked_at, ip, user_agent \
+        "SELECT id, user_id, kind, amr, auth_time, admin_until, admin_seen_at, is_remembered, created_at, last_seen_at, idle_at, absolute_at, revoked_at, ip, user_agent \
          FROM accounts_sessions WHERE user_id = ? AND revoked_at IS NULL AND idle_at > ? AND absolute_at > ? \
          ORDER BY created_at DESC, id DESC LIMIT {limit}"
     );
@@ -116,16 +125,34 @@ pub(crate) fn touch(tx: &mut db::Tx<'_>, id: Id<Session>, now: Timestamp, idle_a
     Ok(())
 }
 
-/// Notes a fresh proof of who it is; a browser gets a new token with it (SES-1).
-pub(crate) fn renew(tx: &mut db::Tx<'_>, id: Id<Session>, auth_time: Timestamp, token_hash: Option<[u8; 32]>) -> Result<bool, Error> {
-    let changed = match token_hash {
+/// Notes a fresh proof of who it is, which brings an admin grant; a browser gets a new token with it (SES-1, SES-3).
+pub(crate) fn renew(
+    tx: &mut db::Tx<'_>,
+    id: Id<Session>,
+    now: Timestamp,
+    admin_until: Timestamp,
+    token: Option<[u8; 32]>,
+) -> Result<bool, Error> {
+    let changed = match token {
         Some(hash) => tx.execute(
-            "UPDATE accounts_sessions SET auth_time = ?, token_hash = ? WHERE id = ? AND revoked_at IS NULL",
-            params![auth_time, hash, id],
+            "UPDATE accounts_sessions SET auth_time = ?, admin_until = ?, admin_seen_at = ?, token_hash = ? WHERE id = ? AND revoked_at IS NULL",
+            params![now, admin_until, now, hash, id],
         )?,
-        None => tx.execute("UPDATE accounts_sessions SET auth_time = ? WHERE id = ? AND revoked_at IS NULL", params![auth_time, id])?,
+        None => tx.execute(
+            "UPDATE accounts_sessions SET auth_time = ?, admin_until = ?, admin_seen_at = ? WHERE id = ? AND revoked_at IS NULL",
+            params![now, admin_until, now, id],
+        )?,
     };
     Ok(changed == 1)
+}
+
+/// Keeps an admin grant awake, unless it has lapsed: used last at or before `idle_since`, or over.
+pub(crate) fn touch_admin(tx: &mut db::Tx<'_>, id: Id<Session>, now: Timestamp, idle_since: Timestamp) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE accounts_sessions SET admin_seen_at = ? WHERE id = ? AND revoked_at IS NULL AND admin_until > ? AND admin_seen_at > ? AND admin_seen_at < ?",
+        params![now, id, now, idle_since, now],
+    )?;
+    Ok(())
 }
 
 /// Ends one session of this person; false when it is not there or over.

@@ -142,5 +142,5 @@ async fn complete(ctx: Ctx, mode: SessionMode, Body(body): Body<SignupCompletion
     let completion =
         Completion { token: body.token, code: body.code, handle: body.signup_token, password: body.password, username, display_name };
     let started = service::complete(&ctx, completion, mode.0).await?;
-    Ok(SignedUp(LoginAnswer::new(&ctx, StatusCode::CREATED, started, false)))
+    Ok(SignedUp(LoginAnswer::new(&ctx, StatusCode::CREATED, started)))
 }

@@ -208,7 +208,8 @@ pub(crate) async fn complete(ctx: &Ctx, completion: Completion, kind: SessionKin
     session.finish(ctx).await
 }
 
-fn create(tx: &mut Tx<'_, '_>, ctx: &Ctx, new: &Creation<'_>) -> Result<()> {
+/// Makes the account; when somebody was faster with the address, the proof is spent.
+pub(crate) fn create(tx: &mut Tx<'_, '_>, ctx: &Ctx, new: &Creation<'_>) -> Result<()> {
     match users::service::create(tx, ctx, new) {
         Err(error) if is_address_taken(&error) => Err(TOKEN_SPENT.error()),
         outcome => outcome,

@@ -1,18 +1,21 @@
-//! Tokens over HTTP: refresh, and the public keys.
+//! Tokens over HTTP: refresh, and the keys that sign.
 
 use axum::response::{IntoResponse, Response};
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use kernel::http::{Body, Json, Operation, RateClass};
-use kernel::{Ctx, Error, Result};
+use kernel::error::QUOTA_EXCEEDED;
+use kernel::http::{Body, Created, Json, List, Operation, RateClass};
+use kernel::page::Page;
+use kernel::{Ctx, Error, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::ROTATE_KEYS;
 use crate::problems::REFRESH_TOKEN_INVALID;
 use crate::tokens::refresh::{TokenPair, exchange};
 use crate::tokens::{SigningKeys, signing};
 
-pub(crate) fn operations() -> [Operation; 2] {
+pub(crate) fn operations() -> [Operation; 4] {
     [
         Operation::post("/api/v1/auth/token/refresh", "refreshToken", refresh)
             .tag("Auth")
@@ -27,6 +30,20 @@ pub(crate) fn operations() -> [Operation; 2] {
             .answers_secrets()
             .rate(RateClass::Default)
             .public(),
+        Operation::get("/api/v1/signing-keys", "listSigningKeys", list)
+            .tag("Platform")
+            .summary("List the keys that sign access tokens")
+            .describe("Those that sign now, soon, or are still needed for tokens already made. Their public parts stand in /.well-known/jwks.json.")
+            .requires(&ROTATE_KEYS),
+        Operation::post("/api/v1/signing-keys", "rotateSigningKeys", rotate)
+            .tag("Platform")
+            .summary("Make a new key that signs access tokens")
+            .describe(
+                "It is published at once and signs from tomorrow on, so that everybody who verifies tokens has seen it by then; or at once, after a leak. \
+                 Tokens of the old key stay good until they expire.",
+            )
+            .raises(&[&QUOTA_EXCEEDED])
+            .requires(&ROTATE_KEYS),
         Operation::page("/.well-known/jwks.json", "getJwks", jwks).ignores_credential().public(),
     ]
 }
@@ -81,4 +98,50 @@ async fn jwks(ctx: Ctx) -> Result<Response> {
         (CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")),
     ];
     Ok((headers, body).into_response())
+}
+
+/// A key that signs access tokens, without its private part.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "kid": "Zm9vYmFyYmF6", "algorithm": "ES256", "active_from": "2026-11-23T12:00:00.000Z", "retire_at": "2027-02-21T14:00:00.000Z"
+}))]
+struct SigningKeyView {
+    /// Its name.
+    kid: String,
+    /// What it signs with.
+    algorithm: String,
+    /// From when on it signs.
+    active_from: Timestamp,
+    /// Until when it is published.
+    retire_at: Timestamp,
+}
+
+async fn list(ctx: Ctx) -> Result<List<SigningKeyView>> {
+    Ok(List(Page { items: views(&ctx).await?, next_cursor: None, total: None }))
+}
+
+async fn views(ctx: &Ctx) -> Result<Vec<SigningKeyView>> {
+    let view = |key: signing::PublishedKey| SigningKeyView {
+        kid: key.kid,
+        algorithm: key.algorithm,
+        active_from: key.active_from,
+        retire_at: key.retire_at,
+    };
+    Ok(signing::published(ctx).await?.into_iter().map(view).collect())
+}
+
+/// When the new key begins.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"at_once": false}))]
+struct Rotation {
+    /// Whether it signs from now on instead of a day after it is published.
+    #[serde(default)]
+    at_once: bool,
+}
+
+async fn rotate(ctx: Ctx, Body(rotation): Body<Rotation>) -> Result<Created<SigningKeyView>> {
+    let kid = signing::rotate(&ctx, rotation.at_once).await?;
+    let body = views(&ctx).await?.into_iter().find(|key| key.kid == kid).ok_or_else(|| Error::internal("the new key is not published"))?;
+    Ok(Created { location: "/api/v1/signing-keys".to_owned(), body })
 }

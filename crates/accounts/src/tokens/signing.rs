@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use kernel::error::UNAVAILABLE;
-use kernel::{App, Clock, Ctx, Error, Result, Timestamp};
+use kernel::error::{QUOTA_EXCEEDED, UNAVAILABLE};
+use kernel::{App, AuditEntry, Clock, Ctx, Error, Result, Timestamp};
 use tokio::sync::Mutex;
 
 use crate::events::SigningKeyRotated;
@@ -113,26 +113,55 @@ pub(crate) async fn keep_supplied(app: &App) -> Result<()> {
     let now = app.clock().now();
     let spans = app.db().read(move |c| Ok::<_, Error>(store::key_spans(c, now + AFTER)?)).await?;
     if !spans.iter().any(|(active_from, _)| *active_from <= now) {
-        make(app, now).await?;
+        make(&system(app), now).await?;
     }
     // The job looks once a day, so a key that ends within two days must have its successor by now. It starts where that one
     // ends: later, and a server that restarts in between would have no key to sign with.
     let end = spans.iter().map(|(_, retire_at)| *retire_at - AFTER).max();
     match end.filter(|end| *end <= now + AHEAD + DAY) {
-        Some(end) => make(app, end).await.map(|_| ()),
+        Some(end) => make(&system(app), end).await.map(|_| ()),
         None => Ok(()),
     }
 }
 
+/// Most keys that are published at once; each stays until its last token has expired.
+const MAX_KEYS: usize = 50;
+
 /// Makes a new key that signs from tomorrow on, or at once; tells its name.
-pub(crate) async fn rotate(app: &App, at_once: bool) -> Result<String> {
-    let now = app.clock().now();
-    make(app, if at_once { now } else { now + AHEAD }).await
+pub(crate) async fn rotate(ctx: &Ctx, at_once: bool) -> Result<String> {
+    let now = ctx.now();
+    if published(ctx).await?.len() >= MAX_KEYS {
+        return Err(QUOTA_EXCEEDED.because("So many keys are published already; wait until an old one retires."));
+    }
+    make(ctx, if at_once { now } else { now + AHEAD }).await
+}
+
+/// A key that is published, without its private part.
+pub(crate) struct PublishedKey {
+    pub(crate) kid: String,
+    pub(crate) algorithm: String,
+    pub(crate) active_from: Timestamp,
+    pub(crate) retire_at: Timestamp,
+}
+
+/// The keys that are published: signing now, soon, or still needed for tokens already made.
+pub(crate) async fn published(ctx: &Ctx) -> Result<Vec<PublishedKey>> {
+    let now = ctx.now();
+    let rows = ctx.read(move |c| Ok(store::keys(c, now)?)).await?;
+    let key = |row: store::KeyRow| {
+        let store::KeyRow { kid, algorithm, active_from, retire_at, .. } = row;
+        PublishedKey { kid, algorithm, active_from, retire_at }
+    };
+    Ok(rows.into_iter().map(key).collect())
+}
+
+fn system(app: &App) -> Ctx {
+    Ctx::system(app, "signing-keys")
 }
 
 /// Makes a key that signs from `active_from` on.
-async fn make(app: &App, active_from: Timestamp) -> Result<String> {
-    let ctx = Ctx::system(app, "signing-keys");
+async fn make(ctx: &Ctx, active_from: Timestamp) -> Result<String> {
+    let app = &ctx.app;
     let key = SigningKey::generate(KeyAlgorithm::Es256)?;
     let kid = key.public().kid().to_owned();
     let sealed = app.keyring().seal(app.random(), &context(&kid), key.pkcs8());
@@ -150,7 +179,8 @@ async fn make(app: &App, active_from: Timestamp) -> Result<String> {
             retire_at: active_from + ACTIVE + AFTER,
         };
         store::insert_key(tx, &new, now)?;
-        tx.record(&SigningKeyRotated { kid: kid.clone() })
+        tx.record(&SigningKeyRotated { kid: kid.clone() })?;
+        tx.audit(AuditEntry::ok("accounts.signing_key.rotate", &format!("signing_key:{kid}")))
     })
     .await?;
     app.state::<SigningKeys>().mark_stale();

@@ -19,6 +19,7 @@ pub(crate) fn operations() -> [Operation; 3] {
             .describe("Who is logged in, with the roles held at this moment.")
             .raises(&[&NOT_FOUND])
             .answers_secrets()
+            .keys_with(&[])
             .authenticated(),
         Operation::patch("/api/v1/me", "updateMe", update)
             .tag("Me")
@@ -30,7 +31,8 @@ pub(crate) fn operations() -> [Operation; 3] {
         Operation::get("/api/v1/me/permissions", "listMyPermissions", permissions)
             .tag("Me")
             .summary("List what you may do")
-            .describe("The permissions of all your roles together; * means everything.")
+            .describe("The permissions of all your roles together; * means everything. With an API key: those of its scopes.")
+            .keys_with(&[])
             .authenticated(),
     ]
 }
@@ -86,11 +88,11 @@ impl UserView {
     }
 }
 
-/// What to change about yourself.
+/// What to change about a profile.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"display_name": "Ada Lovelace"}))]
-struct MePatch {
+pub(crate) struct ProfileChanges {
     /// 3 to 32 of a-z, 0-9, _ and -; null removes it.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>, max_length = 64)]
@@ -108,8 +110,9 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<S
     Option::<String>::deserialize(deserializer).map(Some)
 }
 
-impl MePatch {
-    fn checked(self) -> Result<ProfilePatch> {
+impl ProfileChanges {
+    /// The changes, or everything that is wrong with them.
+    pub(crate) fn checked(self) -> Result<ProfilePatch> {
         let mut errors = Vec::new();
         let username = match self.username {
             Some(Some(typed)) => Username::from_body(&typed, "/username").map_err(|error| errors.push(error)).ok().map(Some),
@@ -122,7 +125,7 @@ impl MePatch {
     }
 }
 
-fn with_etag((user, roles): (UserRecord, Vec<String>)) -> Etag<Json<UserView>> {
+pub(crate) fn with_etag((user, roles): (UserRecord, Vec<String>)) -> Etag<Json<UserView>> {
     Etag { version: user.version, answer: Json(UserView::of(user, roles)) }
 }
 
@@ -130,7 +133,7 @@ async fn me(ctx: Ctx) -> Result<Etag<Json<UserView>>> {
     Ok(with_etag(service::me(&ctx).await?))
 }
 
-async fn update(ctx: Ctx, if_match: IfMatch, Body(patch): Body<MePatch>) -> Result<Etag<Json<UserView>>> {
+async fn update(ctx: Ctx, if_match: IfMatch, Body(patch): Body<ProfileChanges>) -> Result<Etag<Json<UserView>>> {
     Ok(with_etag(service::update_me(&ctx, patch.checked()?, if_match).await?))
 }
 

@@ -2,6 +2,8 @@
 
 pub mod names;
 
+pub(crate) mod administration;
+pub(crate) mod administration_http;
 pub(crate) mod directory;
 pub(crate) mod http;
 pub mod service;
@@ -42,6 +44,8 @@ pub struct UserRecord {
     pub status: UserStatus,
     /// The primary address.
     pub email: String,
+    /// The primary address as it is compared.
+    pub email_norm: String,
     /// The name to log in with, beside the address.
     pub username: Option<String>,
     /// The name shown to others.

@@ -17,7 +17,7 @@ use crate::users::names::{DisplayName, Username};
 use crate::users::store::{self, NewUser, ProfileChange};
 use crate::users::{UserRecord, UserStatus};
 
-/// A new person, in the caller's transaction: row, address, role, event.
+/// A new person, in the caller's transaction: row, address, role, event. Open invitations of the address are over (SGN-4).
 pub(crate) struct Creation<'a> {
     pub(crate) id: UserId,
     pub(crate) email: &'a EmailAddress,
@@ -35,6 +35,7 @@ pub(crate) fn create(tx: &mut Tx<'_, '_>, ctx: &Ctx, new: &Creation<'_>) -> Resu
     let row = NewUser { id: new.id, username, display_name: new.display_name, locale: new.locale };
     store::insert(tx, &row, now).on_unique("accounts_users_username_norm", || USERNAME_TAKEN.on("/username"))?;
     store::insert_email(tx, ctx.new_id(), new.id, new.email, new.verified_by, now)?;
+    crate::invitations::store::void(tx, new.email.norm(), now)?;
     roles::service::assign(tx, new.id, new.role)?;
     tx.record(&UserCreated { user_id: new.id.uuid() })?;
     tx.audit(AuditEntry::ok("accounts.user.create", &format!("user:{}", new.id)))
@@ -56,13 +57,23 @@ pub(crate) struct ProfilePatch {
 
 /// Changes the caller's profile if it still has the version they saw.
 pub(crate) async fn update_me(ctx: &Ctx, patch: ProfilePatch, if_match: IfMatch) -> Result<(UserRecord, Vec<String>)> {
-    let (id, now) = (ctx.actor.user_id()?, ctx.now());
+    let id = ctx.actor.user_id()?;
     if matches!(patch.username, Some(Some(_))) {
         check_taken(ctx, &id.to_string()).await?;
     }
-    let written = ctx.write(move |tx| {
+    let updated = update(ctx, id, patch, if_match).await;
+    count_taken(ctx, &id.to_string(), updated).await
+}
+
+/// Changes a person's profile if it still has the version that the caller saw.
+pub(crate) async fn update(ctx: &Ctx, id: UserId, patch: ProfilePatch, if_match: IfMatch) -> Result<(UserRecord, Vec<String>)> {
+    let (now, context) = (ctx.now(), ctx.clone());
+    ctx.write(move |tx| {
         use db::OnViolation as _;
         store::lock(tx, id)?;
+        if context.actor.maybe_user_id() != Some(id) {
+            roles::service::require_may_act_on(tx, &context, id)?;
+        }
         let user = store::find(tx, id)?.ok_or(&NOT_FOUND)?;
         if_match.expected(user.version)?;
         let kept = user.username.as_deref().and_then(|name| Username::parse(name).ok());
@@ -81,9 +92,8 @@ pub(crate) async fn update_me(ctx: &Ctx, patch: ProfilePatch, if_match: IfMatch)
         tx.record(&UserUpdated { user_id: id.uuid() })?;
         tx.audit(AuditEntry::ok("accounts.user.update", &format!("user:{id}")))?;
         Ok((store::find(tx, id)?.ok_or(&NOT_FOUND)?, roles::store::names_of(tx, id)?))
-    });
-    let written = written.await;
-    count_taken(ctx, &id.to_string(), written).await
+    })
+    .await
 }
 
 /// How often somebody may hear that a username is taken (ENU-6).
@@ -110,6 +120,7 @@ pub(crate) async fn disable(ctx: &Ctx, id: UserId) -> Result<()> {
     let context = ctx.clone();
     ctx.write(move |tx| {
         let holders = roles::store::holders(tx, roles::OWNER)?;
+        roles::service::require_may_act_on(tx, &context, id)?;
         if holders == [id] {
             return Err(LAST_OWNER.error());
         }
@@ -126,8 +137,9 @@ pub(crate) async fn disable(ctx: &Ctx, id: UserId) -> Result<()> {
 
 /// Unlocks an account.
 pub(crate) async fn enable(ctx: &Ctx, id: UserId) -> Result<()> {
-    let now = ctx.now();
+    let (now, context) = (ctx.now(), ctx.clone());
     ctx.write(move |tx| {
+        roles::service::require_may_act_on(tx, &context, id)?;
         if !store::set_status(tx, id, UserStatus::Active, now)? {
             return store::find(tx, id)?.map(|_| ()).ok_or_else(|| NOT_FOUND.error());
         }

@@ -1,9 +1,11 @@
 //! SQL of users and their addresses.
 
-use db::{Conn, Error, params};
+use db::{Conn, Error, ToParam as _, params};
+use kernel::page::Keyset;
 use kernel::{Id, Timestamp, UserId};
 
 use crate::emails::address::EmailAddress;
+use crate::roles::Role;
 use crate::users::{UserRecord, UserStatus};
 
 /// The marker of an address row's identifier.
@@ -15,6 +17,7 @@ db::row! {
         pub(crate) id: UserId,
         pub(crate) status: String,
         pub(crate) email: String,
+        pub(crate) email_norm: String,
         pub(crate) username: Option<String>,
         pub(crate) display_name: String,
         pub(crate) locale: String,
@@ -32,6 +35,7 @@ impl From<UserRow> for UserRecord {
             id: row.id,
             status: UserStatus::parse(&row.status),
             email: row.email,
+            email_norm: row.email_norm,
             username: row.username,
             display_name: row.display_name,
             locale: row.locale,
@@ -94,17 +98,16 @@ pub(crate) fn note_change(tx: &mut db::Tx<'_>, id: UserId, now: Timestamp) -> Re
 
 pub(crate) fn find(c: &mut Conn, id: UserId) -> Result<Option<UserRecord>, Error> {
     let row = c.opt::<UserRow>(
-        "SELECT u.id, u.status, e.email, u.username, u.display_name, u.locale, u.sec_epoch, u.created_at, u.updated_at, u.last_login_at, u.version \
+        "SELECT u.id, u.status, e.email, e.email_norm, u.username, u.display_name, u.locale, u.sec_epoch, u.created_at, u.updated_at, u.last_login_at, u.version \
          FROM accounts_users u JOIN accounts_user_emails e ON e.user_id = u.id AND e.is_primary = 1 WHERE u.id = ?",
         params![id],
     )?;
     Ok(row.map(UserRecord::from))
 }
 
-/// Holds a user's row until the transaction ends, so that what is decided on it stays true on every database.
-pub(crate) fn lock(tx: &mut db::Tx<'_>, id: UserId) -> Result<(), Error> {
-    tx.opt::<i64>("SELECT version FROM accounts_users WHERE id = ? {for_update}", params![id])?;
-    Ok(())
+/// Holds a user's row until the transaction ends, so that what is decided on it stays true on every database; false when there is none.
+pub(crate) fn lock(tx: &mut db::Tx<'_>, id: UserId) -> Result<bool, Error> {
+    Ok(tx.opt::<i64>("SELECT version FROM accounts_users WHERE id = ? {for_update}", params![id])?.is_some())
 }
 
 /// The user with this proven address.
@@ -170,14 +173,74 @@ pub(crate) fn set_status(tx: &mut db::Tx<'_>, id: UserId, to: UserStatus, now: T
 pub(crate) fn list(c: &mut Conn, after: Option<(Timestamp, UserId)>, limit: u32) -> Result<Vec<UserRecord>, Error> {
     let (at, id) = after.unwrap_or((Timestamp::from_millis(i64::MIN), Id::from_uuid(uuid::Uuid::nil())));
     let sql = format!(
-        "SELECT u.id, u.status, e.email, u.username, u.display_name, u.locale, u.sec_epoch, u.created_at, u.updated_at, u.last_login_at, u.version \
+        "SELECT u.id, u.status, e.email, e.email_norm, u.username, u.display_name, u.locale, u.sec_epoch, u.created_at, u.updated_at, u.last_login_at, u.version \
          FROM accounts_users u JOIN accounts_user_emails e ON e.user_id = u.id AND e.is_primary = 1 \
          WHERE u.created_at > ? OR (u.created_at = ? AND u.id > ?) ORDER BY u.created_at, u.id LIMIT {limit}"
     );
     Ok(c.all::<UserRow>(sql, params![at, at, id])?.into_iter().map(UserRecord::from).collect())
 }
 
+/// What narrows a list of users.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Narrowed {
+    /// A piece of an address, a username or a name, in lower case.
+    pub(crate) text: Option<String>,
+    pub(crate) status: Option<UserStatus>,
+    pub(crate) role: Option<Id<Role>>,
+}
+
+/// One page of the users.
+pub(crate) fn search(c: &mut Conn, narrowed: &Narrowed, keyset: &Keyset) -> Result<Vec<UserRecord>, Error> {
+    let pattern = narrowed.text.as_deref().map(pattern);
+    let (mut condition, mut values) = keyset.condition();
+    if let Some(status) = narrowed.status {
+        condition.push_str(" AND u.status = ?");
+        values.push(status.as_str().to_param());
+    }
+    if let Some(role) = &narrowed.role {
+        condition.push_str(" AND u.id IN (SELECT user_id FROM accounts_user_roles WHERE role_id = ?)");
+        values.push(role.to_param());
+    }
+    if let Some(pattern) = &pattern {
+        condition.push_str(
+            " AND (e.email_norm LIKE ? ESCAPE '!' OR u.username_norm LIKE ? ESCAPE '!' OR LOWER(u.display_name) LIKE ? ESCAPE '!')",
+        );
+        values.extend([pattern.to_param(), pattern.to_param(), pattern.to_param()]);
+    }
+    let sql = format!(
+        "SELECT u.id, u.status, e.email, e.email_norm, u.username, u.display_name, u.locale, u.sec_epoch, u.created_at, u.updated_at, \
+         u.last_login_at, u.version FROM accounts_users u JOIN accounts_user_emails e ON e.user_id = u.id AND e.is_primary = 1 \
+         WHERE {condition} ORDER BY {} LIMIT {}",
+        keyset.order_by(),
+        keyset.limit()
+    );
+    Ok(c.all::<UserRow>(sql, &values)?.into_iter().map(UserRecord::from).collect())
+}
+
+/// What contains the text, taken literally.
+fn pattern(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for letter in text.chars() {
+        if matches!(letter, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(letter);
+    }
+    pattern.push('%');
+    pattern
+}
+
 /// These users with their primary addresses; unknown ids are left out.
 pub(crate) fn people(c: &mut Conn, ids: &[UserId]) -> Result<Vec<UserRecord>, Error> {
     ids.iter().filter_map(|id| find(c, *id).transpose()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_takes_what_is_typed_literally() {
+        assert_eq!(pattern("a_b%c!"), "%a!_b!%c!!%");
+    }
 }

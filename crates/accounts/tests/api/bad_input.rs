@@ -29,6 +29,8 @@ async fn what_is_no_json_is_refused_at_every_door() {
         "owner",
         "email/confirm",
         "email/undo",
+        "invitations/accept",
+        "invitations/decline",
     ] {
         for body in cases {
             let post = app.post(&format!("/api/v1/auth/{path}")).header("X-CSRF", "1").body("application/json", body);
@@ -109,12 +111,21 @@ async fn settings_weaker_than_the_design_do_not_start() {
     for (key, value, rule) in [
         ("accounts.sessions.idle", "31d", "SES-3"),
         ("accounts.sessions.absolute", "91d", "SES-3"),
+        ("accounts.sessions.admin_idle", "61m", "SES-3"),
+        ("accounts.sessions.admin_absolute", "25h", "SES-3"),
         ("accounts.sessions.fresh_auth", "61m", "SES-10"),
         ("accounts.tokens.access_ttl", "61m", "TOK-5"),
         ("accounts.tokens.refresh_absolute", "91d", "TOK-8"),
         ("accounts.tokens.refresh_idle", "91d", "TOK-8"),
+        ("accounts.tokens.api_key_max_days", "366", "KEY-1"),
         ("accounts.limits.free_failures", "11", "LOG-1"),
         ("accounts.passwords.min_length", "7", "PWD-1"),
+        ("accounts.allowed_redirect_origins", "https://app.example/", "FED-6"),
+        ("accounts.allowed_redirect_origins", "*", "FED-6"),
+        ("accounts.pages.reset", "https://elsewhere.example/reset", "FED-6"),
+        ("accounts.pages.complete", "/account/complete", "FED-6"),
+        ("accounts.pages.email", "http://undercroft.test/mine#", "FED-6"),
+        ("accounts.pages.invitation", "http://ada@undercroft.test/mine", "FED-6"),
     ] {
         let app = tokio::task::LocalSet::new();
         let started = app

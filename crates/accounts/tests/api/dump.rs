@@ -8,6 +8,7 @@ use db::Value;
 use kernel::http::Access;
 use reqwest::Method;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use testkit::{Mail, PASSWORD, Request, TestApp, token_in};
 
 use crate::doors;
@@ -33,6 +34,9 @@ async fn loot() -> Loot {
     patch.json(&json!({ "display_name": "Countess" })).await.expect(200);
     log_in(&app, "a password typed as a name", WRONG).await.expect(401);
     let (first, bob) = (pending(&app, json!({ "email": BOB, "password": OTHER })).await, pending_of(&app, BOB).await);
+    let key =
+        app.post("/api/v1/me/api-keys").bearer(&ada.access).json(&json!({ "name": "Nightly import", "scopes": [] })).await.expect(201);
+    app.get("/api/v1/me").bearer(&key.text("/key")).await.expect(200);
     let (reset, owner) = (reset_token(&app, ADA).await, owner_token(&app).await);
     let carl = client(&app, "carl@example.com").await;
     let change = app.post("/api/v1/me/email-changes").bearer(&carl.access).json(&json!({ "email": "carl@example.org" }));
@@ -42,6 +46,8 @@ async fn loot() -> Loot {
         app.post("/api/v1/auth/email/confirm").json(&json!({ "token": token })).await.expect(204);
     }
     let undo = token_in(&app.last_mail_to("carl@example.com").await);
+    command(&app, &["user", "invite", "grace@example.com", "--role", "admin"]).await.expect("an invitation");
+    let invitation = testkit::token_in(&app.last_mail_to("grace@example.com").await);
     app.advance(MINUTE);
     let mails = app.mails().await;
     app.post("/api/v1/auth/signup/resend").json(&json!({ "signup_token": first.handle })).await.expect(202);
@@ -52,6 +58,7 @@ async fn loot() -> Loot {
     secrets.extend(cookies);
     secrets.extend([at_new, at_old, undo, carl.access, carl.refresh, browser.device.trim_start_matches("device=").to_owned()]);
     secrets.extend([ada.access, ada.refresh, next.text("/access_token"), next.text("/refresh_token"), reset, owner]);
+    secrets.extend([invitation, key.text("/key"), key.text("/key")[15..58].to_owned()]);
     for waiting in [first, bob] {
         secrets.extend([waiting.handle, waiting.token, format!("{}-{}", &waiting.code[..4], &waiting.code[4..]), waiting.code]);
     }
@@ -117,6 +124,22 @@ fn strings(dump: &[(String, Value)]) -> BTreeSet<String> {
     all
 }
 
+/// The API keys that somebody can write with these public parts and these strings as secrets, checksums and all.
+fn forged_keys(dump: &[(String, Value)], secrets: &[String]) -> Vec<String> {
+    let public_ids: Vec<String> = dump
+        .iter()
+        .filter(|(column, _)| column == "accounts_api_keys.public_id")
+        .map(|(_, value)| String::from_utf8_lossy(bytes_of(value)).into_owned())
+        .collect();
+    assert_eq!(public_ids.len(), 1);
+    let forge = |secret: &String| {
+        let text = format!("uc_pat_{}{secret}", public_ids[0]);
+        let checksum = URL_SAFE_NO_PAD.encode(Sha256::digest(&text));
+        text + &checksum[..6]
+    };
+    secrets.iter().map(forge).collect()
+}
+
 /// The forms in which a string is a credential in a body.
 fn as_bodies(app: &TestApp, text: &str) -> Vec<Request> {
     vec![
@@ -128,6 +151,7 @@ fn as_bodies(app: &TestApp, text: &str) -> Vec<Request> {
         complete(app, &json!({ "code": text, "signup_token": text })),
         app.post("/api/v1/auth/email/confirm").json(&json!({ "token": text })),
         app.post("/api/v1/auth/email/undo").json(&json!({ "token": text })),
+        accept(app, text, json!({ "password": OTHER })),
         log_in(app, ADA, text),
         log_in(app, text, text),
     ]
@@ -155,6 +179,8 @@ async fn dat1_what_looks_like_a_token_opens_no_operation_at_all() {
     let app = &loot.app;
     let tokens: Vec<String> = strings(&loot.dump).into_iter().filter(|text| text.len() == 43 || text.matches('.').count() == 2).collect();
     assert!(tokens.len() > 10, "{}", tokens.len());
+    let forged = forged_keys(&loot.dump, &tokens);
+    let tokens: Vec<String> = tokens.into_iter().chain(forged).collect();
     let guarded: Vec<(Method, String)> = doors::operations(app)
         .into_iter()
         .filter(|door| !matches!(door.access, Access::Public))

@@ -262,6 +262,19 @@ async fn rst10_a_change_of_the_password_does_not_save_the_thief_from_the_undoing
 }
 
 #[tokio::test]
+async fn rst10_the_undoing_ends_the_keys_that_a_thief_may_have_made() {
+    let app = app().await;
+    let ada = client(&app, ADA).await;
+    let key = app.post("/api/v1/me/api-keys").bearer(&ada.access).json(&json!({ "name": "Left behind", "scopes": [] }));
+    let key = key.await.expect(201).text("/key");
+    let token = moved(&app, &ada).await;
+    app.get("/api/v1/me").bearer(&key).await.expect(200);
+    undo(&app, &token).await.expect(204);
+    app.get("/api/v1/me").bearer(&key).await.expect(401).problem("unauthenticated");
+    app.run_jobs().await;
+}
+
+#[tokio::test]
 async fn rst10_an_old_address_that_somebody_else_has_proven_is_not_taken_back() {
     let app = app().await;
     let ada = client(&app, ADA).await;

@@ -61,23 +61,27 @@ const CUT: &str = "$2b$05$/OK.fbVrR/bpIqNJ5ianF.SxYtxMT6nLvr.VBQZzuIj6jr9GV37Si"
 #[tokio::test]
 async fn pwd7_a_password_that_bcrypt_cut_must_be_changed_and_is_not_rehashed() {
     let app = app().await;
-    app.owner().await;
+    let person = app.owner().await;
+    let wish = json!({ "name": "Uploads", "scopes": ["media:files:create"] });
+    let key = app.post("/api/v1/me/api-keys").by(&person).json(&wish).await.expect(201).text("/key");
     let (email, long) = ("owner@example.com", "x".repeat(80));
     import(&app, email, CUT).await;
     log_in(&app, email, &"x".repeat(71)).await.expect(401);
     let login = log_in(&app, email, &long).await.expect(200);
     assert_eq!(login["must_change_password"], true);
     assert_eq!(stored(&app, email).await.0, CUT, "the ignored end does not become part of the password");
-    // Until it is changed, the roles of this login grant nothing.
+    // Until it is changed, the roles grant nothing, neither to this login nor to a key.
     let owner = Client::of(&login);
-    let permissions = async |client: &Client| app.get("/api/v1/me/permissions").bearer(&client.access).await.expect(200).body;
-    assert_eq!(permissions(&owner).await, json!({ "permissions": [] }));
+    let permissions = async |token: &str| app.get("/api/v1/me/permissions").bearer(token).await.expect(200).body;
+    assert_eq!(permissions(&owner.access).await, json!({ "permissions": [] }));
+    assert_eq!(permissions(&key).await, json!({ "permissions": [] }));
     app.get("/api/v1/messages").bearer(&owner.access).await.expect(403).problem("forbidden");
     let again = log_in(&app, email, &"x".repeat(72)).await.expect(200);
     assert_eq!(again["must_change_password"], true);
     let change = json!({ "current_password": long, "new_password": OTHER });
     app.put("/api/v1/me/password").bearer(&owner.access).json(&change).await.expect(204);
-    assert_eq!(permissions(&owner).await, json!({ "permissions": ["*"] }));
+    assert_eq!(permissions(&owner.access).await, json!({ "permissions": ["*"] }));
+    assert_eq!(permissions(&key).await, json!({ "permissions": ["media:files:create"] }));
     assert_eq!(log_in(&app, email, OTHER).await.expect(200)["must_change_password"], false);
     assert!(!stored(&app, email).await.2);
     app.run_jobs().await;

@@ -1,6 +1,7 @@
 //! The keys that sign access tokens: published ahead, replaced without anybody noticing, sealed at rest (TOK-9).
 
 use db::Value;
+use serde_json::json;
 use testkit::TestApp;
 
 use crate::support::*;
@@ -166,4 +167,40 @@ async fn tok9_nobody_is_turned_away_amid_a_rotation() {
         assert_eq!(count(&answers, 200), 50);
         ada = Client::of(&answers[1]);
     }
+}
+
+#[tokio::test]
+async fn tok9_an_owner_sees_the_keys_and_rotates_them_and_an_administrator_does_not() {
+    let app = app().await;
+    let (owner, ada) = (app.owner().await, app.member(ADA).await);
+    crate::people::give(&app, &owner, &ada, "admin").await;
+    let before = app.get("/api/v1/signing-keys").by(&owner).await.expect(200);
+    assert_eq!(before["items"].as_array().unwrap().len(), 1);
+    assert!(!String::from_utf8_lossy(&before.bytes).contains("private"));
+    let known = event_count(&app).await;
+    let ahead = app.post("/api/v1/signing-keys").by(&owner).json(&json!({})).await.expect(201);
+    assert_eq!(ahead["active_from"], (app.now() + DAY).to_string());
+    assert_eq!(events_after(&app, known).await, ["accounts.signing_key.rotated"]);
+    assert!(kids(&app).await.contains(&ahead.text("/kid")));
+    let client = Client::of(&log_in(&app, ADA, testkit::PASSWORD).await.expect(200));
+    assert_ne!(kid_of(&client.access), ahead.text("/kid"));
+    app.advance(SECOND);
+    let urgent = app.post("/api/v1/signing-keys").by(&owner).json(&json!({ "at_once": true })).await.expect(201);
+    let client = Client::of(&log_in(&app, ADA, testkit::PASSWORD).await.expect(200));
+    assert_eq!(kid_of(&client.access), urgent.text("/kid"));
+    app.get("/api/v1/signing-keys").bearer(&client.access).await.expect(403).problem("forbidden");
+    app.post("/api/v1/signing-keys").bearer(&client.access).json(&json!({})).await.expect(403).problem("forbidden");
+    app.post("/api/v1/signing-keys").by(&owner).json(&json!({ "at_once": "yes" })).await.expect(422);
+    app.run_jobs().await;
+}
+
+#[tokio::test]
+async fn tok9_there_are_fifty_signing_keys_at_most() {
+    let app = app().await;
+    let owner = app.owner().await;
+    for _ in 0..49 {
+        app.post("/api/v1/signing-keys").by(&owner).json(&json!({})).await.expect(201);
+    }
+    app.post("/api/v1/signing-keys").by(&owner).json(&json!({})).await.expect(409).problem("quota_exceeded");
+    app.run_jobs().await;
 }

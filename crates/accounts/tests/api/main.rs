@@ -1,5 +1,6 @@
 //! Accounts through the front door: every answer is compared with the OpenAPI document, on every engine.
 
+mod api_keys;
 mod bad_input;
 mod canary;
 mod codes;
@@ -10,21 +11,25 @@ mod dump;
 mod email_changes;
 mod enumeration;
 mod forgery;
+mod grants;
 mod guessing;
 mod hashing;
 mod imports;
+mod invitations;
 mod journeys;
 mod keys;
 mod operators;
 mod owners;
 mod pages;
 mod passwords;
+mod people;
 mod prehijacking;
 mod profile;
 mod purge;
 mod races;
 mod refresh;
 mod resets;
+mod roles;
 mod sessions;
 mod signups;
 mod support;

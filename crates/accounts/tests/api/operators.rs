@@ -1,4 +1,4 @@
-//! The command line's verbs: list, show, disable, enable (ADM-3, SES-4).
+//! The command line's verbs: list, show, disable, enable, reset, logout, role (ADM-3, PWD-11, SES-4).
 
 use kernel::Error;
 use testkit::PASSWORD;
@@ -72,10 +72,50 @@ async fn a_person_is_found_by_id_address_or_username() {
         assert_eq!(code(command(&app, &["user", "show", name, "--json"]).await), "ok", "{name}");
     }
     for nobody in ["nobody", "019ab0b2-8f00-7000-8000-00000000ffff", "nobody@example.com", "?"] {
-        for verb in ["show", "disable", "enable"] {
+        for verb in ["show", "disable", "enable", "reset", "logout"] {
             assert_eq!(code(command(&app, &["user", verb, nobody]).await), "not_found", "{verb} {nobody}");
         }
     }
     assert_eq!(code(command(&app, &["user", "list"]).await), "ok");
     assert_eq!(code(command(&app, &["user", "list", "--json"]).await), "ok");
+}
+
+#[tokio::test]
+async fn adm2_an_operator_gives_and_takes_roles_and_the_last_owner_stays() {
+    let app = app().await;
+    let owner = app.owner().await;
+    let ada = app.member(ADA).await;
+    app.get("/api/v1/users").by(&ada).await.expect(403);
+    command(&app, &["user", "role", ADA, "admin"]).await.unwrap();
+    app.get("/api/v1/users").by(&ada).await.expect(200);
+    command(&app, &["user", "role", ADA, "admin", "--take"]).await.unwrap();
+    app.get("/api/v1/users").by(&ada).await.expect(403);
+    assert_eq!(code(command(&app, &["user", "role", ADA, "nothing"]).await), "not_found");
+    assert_eq!(code(command(&app, &["user", "role", "owner@example.com", "owner", "--take"]).await), "last_owner");
+    app.get("/api/v1/users").by(&owner).await.expect(200);
+}
+
+#[tokio::test]
+async fn an_operator_invites() {
+    let app = app().await;
+    command(&app, &["user", "invite", ADA, "--role", "owner"]).await.unwrap();
+    let mail = app.last_mail_to(ADA).await;
+    let done = accept(&app, &testkit::token_in(&mail), serde_json::json!({})).await.expect(201);
+    assert_eq!(done["user"]["roles"], serde_json::json!(["member", "owner"]));
+    assert_eq!(code(command(&app, &["user", "invite", ADA]).await), "already_exists");
+    assert_eq!(code(command(&app, &["user", "invite", "a@b"]).await), "validation_failed");
+    assert_eq!(code(command(&app, &["user", "invite", BOB, "--role", "nothing"]).await), "validation_failed");
+    app.run_jobs().await;
+}
+
+#[tokio::test]
+async fn pwd11_an_operator_starts_a_reset_and_ends_logins() {
+    let app = app().await;
+    let ada = client(&app, ADA).await;
+    command(&app, &["user", "logout", ADA]).await.unwrap();
+    app.get("/api/v1/me").bearer(&ada.access).await.expect(401);
+    command(&app, &["user", "reset", ADA]).await.unwrap();
+    let mail = app.last_mail_to(ADA).await;
+    reset(&app, &testkit::token_in(&mail), OTHER).await.expect(204);
+    app.run_jobs().await;
 }

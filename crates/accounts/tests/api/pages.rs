@@ -22,7 +22,7 @@ impl<'a> Tab<'a> {
     }
 
     /// Somebody with an account, logged in.
-    async fn of(app: &'a Node, email: &str) -> Tab<'a> {
+    pub(crate) async fn of(app: &'a Node, email: &str) -> Tab<'a> {
         let mut tab = Tab::new(app);
         tab.log_in(email, PASSWORD).await.expect(303);
         tab
@@ -57,7 +57,7 @@ impl<'a> Tab<'a> {
         self.request(Method::POST, action).body("application/x-www-form-urlencoded", body)
     }
 
-    async fn post(&mut self, action: &str, fields: &[(&str, &str)]) -> TestResponse {
+    pub(crate) async fn post(&mut self, action: &str, fields: &[(&str, &str)]) -> TestResponse {
         let answer = self.posting(action, fields).header("Sec-Fetch-Site", "same-origin").await;
         self.keep(&answer);
         answer
@@ -98,7 +98,7 @@ pub(crate) fn form_token(page: &TestResponse, action: &str) -> String {
 }
 
 /// Every page and form of ours: method, path, access.
-fn pages(app: &TestApp) -> Vec<(Method, &'static str, Access)> {
+pub(crate) fn pages(app: &TestApp) -> Vec<(Method, &'static str, Access)> {
     let all = app.kernel().plan().operations().filter(|operation| operation.path().starts_with("/account"));
     all.map(|operation| (operation.method().clone(), operation.path(), operation.access())).collect()
 }
@@ -230,6 +230,44 @@ async fn rst10_a_change_of_address_that_waits_is_cancelled() {
     assert_eq!(done.header("location"), "/account?done=canceled");
     assert!(!html(&tab.get("/account").await).contains("countess@example.com"));
     app.run_jobs().await;
+}
+
+#[tokio::test]
+async fn an_invitation_is_accepted_or_declined_on_its_page() {
+    let app = app().await;
+    let owner = app.owner().await;
+    let page = "/account/invitation";
+    for (email, act) in [("grace@example.com", ""), ("jean@example.com", "decline")] {
+        app.post("/api/v1/users").by(&owner).json(&json!({ "email": email, "roles": ["admin"] })).await.expect(202);
+        let mail = app.last_mail_to(email).await;
+        let link = format!("http://undercroft.test/account/invitation#{}", token_in(&mail));
+        assert!(mail.text.contains(&link), "{}", mail.text);
+        let mut tab = Tab::new(&app);
+        let short = tab.submit(page, page, &[("proof", &link), ("password", "short"), ("act", "accept")]).await.expect(422);
+        assert!(html(&short).contains("href=\"#f-password\""));
+        let password = if act.is_empty() { PASSWORD } else { "" };
+        let done = tab.submit(page, page, &[("proof", &link), ("password", password), ("act", act)]).await;
+        let target = if act.is_empty() { "/account?done=welcome" } else { "/account/invitation?done=declined" };
+        assert_eq!(done.header("location"), target, "{done}");
+        tab.follow(&done).await.expect(200);
+        let again = tab.submit(page, page, &[("proof", &link), ("password", PASSWORD)]).await;
+        assert!(matches!(again.status.as_u16(), 400 | 410), "{again}");
+    }
+    log_in(&app, "grace@example.com", PASSWORD).await.expect(200);
+    log_in(&app, "jean@example.com", PASSWORD).await.expect(401);
+    app.run_jobs().await;
+}
+
+#[tokio::test]
+async fn ses2_who_stays_logged_in_holds_a_cookie_that_lasts() {
+    let app = site().await;
+    for (remember, end) in [("yes", "; Max-Age=2592000"), ("", "")] {
+        let fields = [("identifier", ADA), ("password", PASSWORD), ("remember", remember)];
+        let answer = Tab::new(&app).submit("/account/login", "/account/login", &fields).await.expect(303);
+        let (sessions, devices) = cookies_in(&answer);
+        assert!(sessions[0].ends_with(&format!("; Path=/; HttpOnly; SameSite=Lax{end}")), "{sessions:?}");
+        assert_eq!((sessions.len(), devices.len()), (1, 1));
+    }
 }
 
 #[tokio::test]
@@ -497,6 +535,7 @@ async fn pwd12_a_password_never_comes_back() {
         tab.submit("/account/signup", "/account/signup", &[("email", "no address"), ("password", secret)]).await.expect(422),
         tab.submit("/account/complete", "/account/complete", &[("proof", "x"), ("password", secret)]).await.expect(400),
         tab.submit("/account/reset/confirm", "/account/reset/confirm", &[("proof", "x"), ("password", secret)]).await.expect(400),
+        tab.submit("/account/invitation", "/account/invitation", &[("proof", "x"), ("password", secret)]).await.expect(400),
         ada.submit("/account/confirm", "/account/confirm", &[("password", secret)]).await.expect(422),
         ada.submit("/account/password", "/account/password", &[("current_password", secret), ("new_password", secret)]).await.expect(422),
         ada.submit("/account/password", "/account/password", &[("current_password", ""), ("new_password", secret)]).await.expect(422),

@@ -100,6 +100,11 @@ impl Browser {
         Browser { cookie: cookie_in(login), device: device_in(login), session_id: login.text("/session/id") }
     }
 
+    /// The same browser after an answer replaced its cookie.
+    pub(crate) fn of_cookie(answer: &TestResponse, before: &Browser) -> Browser {
+        Browser { cookie: cookie_in(answer), ..before.clone() }
+    }
+
     /// The request as this browser sends it from our own page.
     pub(crate) fn asks(&self, request: Request) -> Request {
         request.header("Cookie", &self.cookie).header("Sec-Fetch-Site", "same-origin")
@@ -170,6 +175,13 @@ pub(crate) async fn reset_token(app: &TestApp, email: &str) -> String {
 
 pub(crate) fn reset(node: &Node, token: &str, password: &str) -> Request {
     node.post("/api/v1/auth/password/reset/confirm").json(&json!({ "token": token, "password": password }))
+}
+
+/// A request that accepts an invitation in token mode; `more` adds members to the body.
+pub(crate) fn accept(node: &Node, token: &str, more: Value) -> Request {
+    let mut body = json!({ "token": token });
+    body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+    node.post("/api/v1/auth/invitations/accept").header("X-Session-Mode", "token").json(&body)
 }
 
 /// The token of the line that `serve` prints while there is no owner.

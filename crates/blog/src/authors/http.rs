@@ -40,6 +40,7 @@ pub(crate) fn operations() -> [Operation; 5] {
             .summary("Change an author profile")
             .describe("Your own, or any with the permission blog:authors:manage. Absent members stay as they are. Posts show the new name at once.")
             .raises(&[&SLUG_TAKEN, &ALREADY_EXISTS, &FORBIDDEN])
+            .keys_with(&[&MANAGE_AUTHORS])
             .authenticated(),
         Operation::delete("/api/v1/blog/authors/{author_id}", "deleteAuthor", delete)
             .tag("Blog")

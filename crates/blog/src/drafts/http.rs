@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::drafts::DraftRecord;
 use crate::drafts::service::{self, Base};
+use crate::permissions::{UPDATE_OWN_POSTS, UPDATE_POSTS};
 use crate::posts::seo::Seo;
 use crate::posts::view::PostBodyView;
 use crate::posts::wire::DraftInput;
@@ -22,18 +23,21 @@ pub(crate) fn operations() -> [Operation; 3] {
             .summary("Read the draft of a post")
             .describe("What publishing the post would make of it. It has a version and an ETag of its own.")
             .raises(&[&FORBIDDEN])
+            .keys_with(&[&UPDATE_OWN_POSTS, &UPDATE_POSTS])
             .authenticated(),
         Operation::put("/api/v1/blog/posts/{post_id}/draft", "savePostDraft", put)
             .tag("Blog")
             .summary("Save the draft of a post")
             .describe("The post itself stays as it is until it is published. base_version is the version of the post that the draft was begun from.")
             .raises(&[&FORBIDDEN, &DRAFT_OUTDATED])
+            .keys_with(&[&UPDATE_OWN_POSTS, &UPDATE_POSTS])
             .authenticated(),
         Operation::delete("/api/v1/blog/posts/{post_id}/draft", "deletePostDraft", delete)
             .tag("Blog")
             .summary("Discard the draft of a post")
             .describe("The post itself stays as it is.")
             .raises(&[&FORBIDDEN, &NOT_FOUND])
+            .keys_with(&[&UPDATE_OWN_POSTS, &UPDATE_POSTS])
             .authenticated(),
     ]
 }

@@ -9,7 +9,7 @@ use kernel::{Ctx, Error, Id, Result};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::permissions::{CREATE_POSTS, TRASH_POSTS};
+use crate::permissions::{CREATE_POSTS, PUBLISH_OWN_POSTS, PUBLISH_POSTS, TRASH_POSTS, UPDATE_OWN_POSTS, UPDATE_POSTS};
 use crate::posts::lifecycle::{self, Times};
 use crate::posts::list::{self, PostFilter};
 use crate::posts::service::{self, BySlug};
@@ -49,36 +49,42 @@ pub(crate) fn operations() -> [Operation; 11] {
             .summary("Replace a post")
             .describe("Absent members take their defaults; authors and slug stay unless named. The language cannot change.")
             .raises(&[&FORBIDDEN, &SLUG_TAKEN])
+            .keys_with(&[&UPDATE_OWN_POSTS, &UPDATE_POSTS])
             .authenticated(),
         Operation::patch("/api/v1/blog/posts/{post_id}", "updatePost", update)
             .tag("Blog")
             .summary("Change a post")
             .describe("Absent members stay as they are. A published post changes at once; to prepare a change, save a draft. Send If-Match to change only what you saw.")
             .raises(&[&FORBIDDEN, &SLUG_TAKEN])
+            .keys_with(&[&UPDATE_OWN_POSTS, &UPDATE_POSTS])
             .authenticated(),
         Operation::delete("/api/v1/blog/posts/{post_id}", "deletePost", delete)
             .tag("Blog")
             .summary("Move a post to the trash")
             .describe("It can be taken out for blog.trash_days. With permanent it is deleted for good, which needs blog:posts:purge.")
             .raises(&[&FORBIDDEN])
+            .keys_with(&[&UPDATE_OWN_POSTS, &TRASH_POSTS])
             .authenticated(),
         Operation::post("/api/v1/blog/posts/{post_id}/actions/publish", "publishPost", publish)
             .tag("Blog")
             .summary("Publish a post")
             .describe("Now, or at publish_at; until unpublish_at if that is given. A draft beside the post is published with it.")
             .raises(&[&FORBIDDEN, &ALREADY_PUBLISHED, &DRAFT_OUTDATED, &INVALID_STATE])
+            .keys_with(&[&PUBLISH_OWN_POSTS, &PUBLISH_POSTS])
             .authenticated(),
         Operation::post("/api/v1/blog/posts/{post_id}/actions/unpublish", "unpublishPost", unpublish)
             .tag("Blog")
             .summary("Take a post back from the public")
             .describe("Or from its schedule.")
             .raises(&[&FORBIDDEN, &INVALID_STATE])
+            .keys_with(&[&PUBLISH_OWN_POSTS, &PUBLISH_POSTS])
             .authenticated(),
         Operation::post("/api/v1/blog/posts/{post_id}/actions/restore", "restorePost", restore)
             .tag("Blog")
             .summary("Bring an earlier revision back")
             .describe("As the post itself, which makes a new revision, or as its draft.")
             .raises(&[&FORBIDDEN])
+            .keys_with(&[&TRASH_POSTS])
             .authenticated(),
         Operation::post("/api/v1/blog/posts/{post_id}/actions/untrash", "untrashPost", untrash)
             .tag("Blog")

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::permissions::{READ_ANY_POST, UPDATE_OWN_POSTS, UPDATE_POSTS};
 use crate::posts::seo::Seo;
 use crate::posts::view::PostBodyView;
 use crate::posts::{Post, Visibility};
@@ -21,18 +22,21 @@ pub(crate) fn operations() -> [Operation; 3] {
             .summary("List the revisions of a post")
             .describe("Newest first. Every change of a published post and every publishing makes one.")
             .raises(&[&FORBIDDEN, &CURSOR_INVALID])
+            .keys_with(&[&UPDATE_OWN_POSTS, &UPDATE_POSTS, &READ_ANY_POST])
             .authenticated(),
         Operation::get("/api/v1/blog/posts/{post_id}/revisions/{number}", "getPostRevision", get)
             .tag("Blog")
             .summary("Read a revision of a post")
             .describe("All that the post said then.")
             .raises(&[&FORBIDDEN])
+            .keys_with(&[&UPDATE_OWN_POSTS, &UPDATE_POSTS, &READ_ANY_POST])
             .authenticated(),
         Operation::get("/api/v1/blog/posts/{post_id}/revisions/{number}/diff", "comparePostRevisions", diff)
             .tag("Blog")
             .summary("Compare two revisions of a post")
             .describe("Member by member and word by word, from the revision against to this one. Members that did not change are left out.")
             .raises(&[&FORBIDDEN])
+            .keys_with(&[&UPDATE_OWN_POSTS, &UPDATE_POSTS, &READ_ANY_POST])
             .authenticated(),
     ]
 }

@@ -40,6 +40,18 @@ mod store;
 
 pub(crate) fn insert(tx: &mut db::Tx<'_>, ctx: &Ctx, entry: &AuditEntry<'_>) -> Result<()> {
     let (actor, ip) = (ctx.actor.label(), ctx.request.client_address.to_string());
-    let detail = entry.detail.as_ref().map(Value::to_string);
+    let detail = explained(ctx, entry).map(|detail| detail.to_string());
     store::insert(tx, ctx, entry, &actor, &ip, detail.as_deref())
+}
+
+/// The detail of the entry, with the API key that was used if it was one (KEY-1).
+fn explained(ctx: &Ctx, entry: &AuditEntry<'_>) -> Option<Value> {
+    let Some(key) = ctx.actor.key_id() else { return entry.detail.clone() };
+    let mut members = match &entry.detail {
+        Some(Value::Object(members)) => members.clone(),
+        Some(other) => [("detail".to_owned(), other.clone())].into_iter().collect(),
+        None => serde_json::Map::new(),
+    };
+    members.insert("api_key_id".to_owned(), key.to_string().into());
+    Some(Value::Object(members))
 }

@@ -30,8 +30,6 @@ use crate::ports::Credential;
 
 /// The longest value of a header that an operation declares.
 pub(crate) const MAX_HEADER_CHARS: usize = 1024;
-/// How recent a login must be for administrative permissions, until sessions carry a grant of their own (SES-3).
-const ADMIN_FRESH: Duration = Duration::from_secs(12 * 3600);
 
 /// What the guard of one operation knows.
 pub(crate) struct Guard {
@@ -150,9 +148,14 @@ async fn admit<'g>(guard: &'g Guard, request: &mut Request, limits: &mut Tightes
             return Err(error);
         }
     };
-    let key = actor.maybe_user_id().map_or(address, |user| guard.app.limiter().key(&user));
+    // A program that runs wild with its key uses up the limit of the key, not that of its owner.
+    let key = match (actor.key_id(), actor.maybe_user_id()) {
+        (Some(key), _) => guard.app.limiter().key(&("key", key)),
+        (None, Some(user)) => guard.app.limiter().key(&user),
+        (None, None) => address,
+    };
     guard.count(limits, &guard.default, key)?;
-    allow(guard, &actor)?;
+    allow(guard, &actor).await?;
     refuse_unknown_parameters(guard, request.uri().query())?;
     Ok(Ctx::new(guard.app.clone(), actor, info))
 }
@@ -357,17 +360,31 @@ fn is_stale_cookie(error: &Error, credential: Credential<'_>) -> bool {
     matches!(credential, Credential::Cookie(_)) && error.is(&UNAUTHENTICATED)
 }
 
-fn allow(guard: &Guard, actor: &Actor) -> Result<()> {
+async fn allow(guard: &Guard, actor: &Actor) -> Result<()> {
     match guard.doc.access {
         Access::Public => Ok(()),
-        Access::Authenticated => actor.identity().map(|_| ()),
+        Access::Authenticated => actor.identity().and_then(|_| allow_key(guard, actor)),
         Access::Permission(permission) => {
             actor.require(permission)?;
-            if permission.is_administrative && actor.identity().is_ok() {
-                actor.require_recent(guard.app.clock().now(), ADMIN_FRESH)
-            } else {
-                Ok(())
+            if !permission.is_administrative {
+                return Ok(());
+            }
+            actor.require_admin_grant(guard.app.clock().now())?;
+            match guard.app.ports().authenticator() {
+                Some(authenticator) => authenticator.note_admin_use(&guard.app, actor).await,
+                None => Ok(()),
             }
         }
+    }
+}
+
+/// An API key passes where the operation names it: what is new stays closed to keys until somebody decides (KEY-1).
+fn allow_key(guard: &Guard, actor: &Actor) -> Result<()> {
+    match guard.doc.key_scopes.as_deref() {
+        _ if actor.key_id().is_none() => Ok(()),
+        None => actor.refuse_key(),
+        Some([]) => Ok(()),
+        Some(scopes) if scopes.iter().any(|scope| actor.may(scope)) => Ok(()),
+        Some([first, ..]) => actor.require(first),
     }
 }

@@ -305,7 +305,14 @@ fn problems(doc: &OperationDoc) -> BTreeMap<u16, Vec<&'static Problem>> {
         all.extend([&error::UNAUTHENTICATED, &error::TOKEN_EXPIRED]);
     }
     if doc.access.permission().is_some() {
-        all.extend([&error::FORBIDDEN, &error::INSUFFICIENT_SCOPE, &error::REAUTHENTICATION_REQUIRED]);
+        all.extend([&error::FORBIDDEN, &error::REAUTHENTICATION_REQUIRED]);
+    }
+    if matches!(doc.access, Access::Authenticated) {
+        all.push(&error::FORBIDDEN);
+    }
+    // Whatever may be forbidden to a person may be out of the scope of a key.
+    if all.iter().any(|problem| problem.code == error::FORBIDDEN.code) {
+        all.push(&error::INSUFFICIENT_SCOPE);
     }
     if crate::http::csrf::is_unsafe(&doc.method) {
         all.extend([&error::CSRF_FAILED, &error::OUTCOME_UNKNOWN]);

@@ -125,6 +125,8 @@ pub struct OperationDoc {
     pub rate: RateClass,
     /// Whether it looks at the caller's credential at all.
     pub reads_credential: bool,
+    /// With which scopes, one of them or none at all, an API key may call it where access is *authenticated*; not at all if `None`.
+    pub key_scopes: Option<Vec<&'static Permission>>,
     /// Whether it may set a session cookie and so needs a same-origin proof even without one (SES-6).
     pub starts_session: bool,
     /// Whether it honours `Idempotency-Key` (POST and PATCH only).
@@ -326,6 +328,7 @@ impl OperationDoc {
             reads_if_match: false,
             rate: RateClass::Default,
             reads_credential: true,
+            key_scopes: None,
             starts_session: false,
             is_idempotent,
             answers_secrets: false,
@@ -389,6 +392,13 @@ impl Draft {
     #[must_use]
     pub fn ignores_credential(mut self) -> Draft {
         self.doc.reads_credential = false;
+        self
+    }
+
+    /// Lets API keys in too, where access is *authenticated*: those with one of these scopes, or every key if there are none (KEY-1).
+    #[must_use]
+    pub fn keys_with(mut self, scopes: &[&'static Permission]) -> Draft {
+        self.doc.key_scopes = Some(scopes.to_vec());
         self
     }
 

@@ -124,7 +124,12 @@ pub(crate) fn key_of(header: &HeaderValue, is_anonymous: bool) -> Result<&str> {
 
 /// Principal, method, path and key; for anonymous callers the client address too.
 fn scope(ctx: &Ctx, parts: &http::request::Parts, key: &str) -> [u8; 32] {
-    let principal = if ctx.actor.is_anonymous() { ctx.request.client_address.to_string() } else { ctx.actor.label() };
+    let principal = match ctx.actor.key_id() {
+        // What a person was answered may be more than the key's scopes allow.
+        Some(key) => format!("key:{key}"),
+        None if ctx.actor.is_anonymous() => ctx.request.client_address.to_string(),
+        None => ctx.actor.label(),
+    };
     let text = format!("{principal}\n{}\n{}\n{key}", parts.method, parts.uri.path());
     ctx.app.keyring().mac("idempotency key", text.as_bytes())
 }

@@ -20,7 +20,10 @@ use utoipa::ToSchema;
 
 use super::service::{self, FilePatch, NewFile, Served, Ticket};
 use super::settings::PresetFormat;
-use super::{CREATE_FILES, IMAGE_INVALID, IMAGE_TOO_LARGE, MEDIA_IN_USE, MediaFile, MediaFilter, MediaSettings, Visibility, kinds};
+use super::{
+    CREATE_FILES, DELETE_FILES, IMAGE_INVALID, IMAGE_TOO_LARGE, MEDIA_IN_USE, MediaFile, MediaFilter, MediaSettings, UPDATE_FILES,
+    Visibility, kinds,
+};
 use crate::actor::User;
 use crate::app::App;
 use crate::ctx::Ctx;
@@ -52,6 +55,7 @@ pub(super) fn operations() -> [Operation; 8] {
             .summary("List files")
             .describe("Your own files; those of everybody with the permission media:files:update.")
             .raises(&[&CURSOR_INVALID, &SORT_NOT_SUPPORTED])
+            .keys_with(&[&CREATE_FILES, &UPDATE_FILES])
             .authenticated(),
         Operation::post("/api/v1/media", "uploadMedia", upload)
             .tag("Media")
@@ -74,12 +78,14 @@ pub(super) fn operations() -> [Operation; 8] {
             .summary("Change what is known about a file")
             .describe("Absent members stay as they are; a null alt removes it. The file is yours, or you may change those of everybody.")
             .raises(&[&FORBIDDEN])
+            .keys_with(&[&CREATE_FILES, &UPDATE_FILES])
             .authenticated(),
         Operation::delete("/api/v1/media/{media_id}", "deleteMedia", delete)
             .tag("Media")
             .summary("Delete a file")
             .describe("The file is yours, or you may delete those of everybody. One in use needs force=true and the permission media:files:delete.")
             .raises(&[&FORBIDDEN, &MEDIA_IN_USE])
+            .keys_with(&[&CREATE_FILES, &DELETE_FILES])
             .authenticated(),
         Operation::get("/api/v1/media/{media_id}/content", "getMediaContent", content)
             .tag("Media")
@@ -98,6 +104,7 @@ pub(super) fn operations() -> [Operation; 8] {
             .describe("It opens the original or one preset, for everybody who has it, until it expires; it cannot be revoked.")
             .raises(&[&FORBIDDEN])
             .answers_secrets()
+            .keys_with(&[&CREATE_FILES, &UPDATE_FILES])
             .authenticated(),
     ]
 }

@@ -4,6 +4,7 @@ mod http;
 mod mailer;
 mod service;
 pub(crate) mod store;
+pub(crate) mod texts;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -12,9 +13,10 @@ use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::jobs::Job;
+use crate::module::Parts;
 use crate::templates::RenderedMail;
 
-pub(crate) use http::{READ_MESSAGES, operations};
+use http::{READ_MESSAGES, operations};
 pub use mailer::{MailSettings, Mailer, Transport};
 pub(crate) use store::StoredMessage;
 
@@ -31,9 +33,11 @@ pub struct Template {
     pub text: &'static str,
     /// The HTML body.
     pub html: &'static str,
+    /// A JSON object with an example of everything that the texts may show; the same for every language.
+    pub sample: &'static str,
 }
 
-/// Embeds a template folder with `subject.txt`, `body.txt` and `body.html`.
+/// Embeds a template folder with `subject.txt`, `body.txt` and `body.html`, and the `sample.json` beside the folder.
 ///
 /// `kernel::template!("accounts/confirm_signup", "en", "../emails/confirm_signup/en")`
 #[macro_export]
@@ -45,6 +49,7 @@ macro_rules! template {
             subject: include_str!(concat!($folder, "/subject.txt")),
             text: include_str!(concat!($folder, "/body.txt")),
             html: include_str!(concat!($folder, "/body.html")),
+            sample: include_str!(concat!($folder, "/../sample.json")),
         }
     };
 }
@@ -52,6 +57,12 @@ macro_rules! template {
 /// The marker of a message's identifier.
 #[derive(Debug)]
 pub(crate) enum Message {}
+
+/// Declares the mailbox and the texts of mails.
+pub(crate) fn register(parts: &mut Parts<'_>) {
+    parts.permissions(&[&READ_MESSAGES]).job(send).routes(operations());
+    texts::register(parts);
+}
 
 /// How a message reaches its recipient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

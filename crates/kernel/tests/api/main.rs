@@ -11,6 +11,7 @@ mod document;
 mod edge;
 mod idempotency;
 mod lists;
+mod mail_texts;
 mod media;
 mod notes;
 mod richtext;

@@ -187,6 +187,7 @@ impl Module for Notes {
                 subject: "A note for {{ name }}",
                 text: "Hello {{ name }}\n.\nRead it.",
                 html: "<p>Hello {{ name }}</p>",
+                sample: r#"{"name": "Ada"}"#,
             })
             .routes(operations());
     }

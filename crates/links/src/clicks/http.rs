@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::clicks::stats::{self, By, Question};
 use crate::links::Link;
+use crate::{CREATE_LINKS, READ_ANY_STATS};
 
 pub(crate) fn operations() -> [Operation; 1] {
     [Operation::get("/api/v1/links/{link_id}/stats", "getLinkStats", get)
@@ -15,6 +16,7 @@ pub(crate) fn operations() -> [Operation; 1] {
         .summary("Read the statistics of a link")
         .describe("Clicks of people, or with include=automated all of them; a few seconds old. Times are whole hours; days and months are those of time_zone. Of referrers, languages and campaigns, 500 values a day are told apart, the rest is other.")
         .raises(&[&NOT_FOUND])
+        .keys_with(&[&CREATE_LINKS, &READ_ANY_STATS])
         .authenticated()]
 }
 

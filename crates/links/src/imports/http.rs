@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use crate::imports::{Import, OnConflict, csv, service};
 use crate::links::NOBODY;
 use crate::settings::LinkSettings;
-use crate::{READ_ANY_LINK, RUN_IMPORTS};
+use crate::{CREATE_LINKS, READ_ANY_LINK, RUN_IMPORTS};
 
 pub(crate) fn operations() -> [Operation; 3] {
     [
@@ -36,6 +36,7 @@ pub(crate) fn operations() -> [Operation; 3] {
             .tag("Links")
             .summary("Export links as CSV")
             .describe("Your links, or everybody's with links:links:read_any, in the order of their slugs and the form that an import reads. Passwords and clicks are not in it.")
+            .keys_with(&[&CREATE_LINKS, &READ_ANY_LINK])
             .authenticated(),
     ]
 }

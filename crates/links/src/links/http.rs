@@ -18,6 +18,7 @@ use crate::problems::{REDIRECT_LOOP, SLUG_RESERVED, SLUG_TAKEN};
 use crate::settings::LinkSettings;
 use crate::slugs::Slug;
 use crate::targets::{ForwardQuery, Target};
+use crate::{CREATE_LINKS, DELETE_ANY_LINK, READ_ANY_LINK, UPDATE_ANY_LINK};
 
 pub(crate) fn operations() -> [Operation; 9] {
     [
@@ -26,53 +27,62 @@ pub(crate) fn operations() -> [Operation; 9] {
             .summary("List links")
             .describe("Your links, or everybody's with links:links:read_any. sort is created_at, clicks, last_clicked_at or slug, with - before it for the other way round. q looks into slug, target, title and note.")
             .raises(&[&CURSOR_INVALID, &SORT_NOT_SUPPORTED])
+            .keys_with(&[&CREATE_LINKS, &READ_ANY_LINK])
             .authenticated(),
         Operation::post("/api/v1/links", "createLink", create)
             .tag("Links")
             .summary("Make a link")
             .describe("Without slug it gets a random one. With if_exists, a link with the same external_id, or else to the same target, is returned (200) or changed instead of made twice. A slug of a deleted or expired link of yours is taken over with reuse.")
             .raises(&[&FORBIDDEN, &SLUG_TAKEN, &SLUG_RESERVED, &REDIRECT_LOOP, &ALREADY_EXISTS, &NOT_FOUND, &NOT_IMPLEMENTED])
+            .keys_with(&[&CREATE_LINKS])
             .authenticated(),
         Operation::get("/api/v1/links/lookup", "lookUpLink", lookup)
             .tag("Links")
             .summary("Find a link by its slug")
             .describe("Counts no click.")
             .raises(&[&NOT_FOUND])
+            .keys_with(&[&CREATE_LINKS, &READ_ANY_LINK])
             .authenticated(),
         Operation::get("/api/v1/links/{link_id}", "getLink", get)
             .tag("Links")
             .summary("Read a link")
             .describe("Another's link is not found. Click counts are a few seconds old.")
+            .keys_with(&[&CREATE_LINKS, &READ_ANY_LINK])
             .authenticated(),
         Operation::put("/api/v1/links/{link_id}", "replaceLink", replace)
             .tag("Links")
             .summary("Replace a link")
             .describe("Absent members get their default; the slug and the password stay unless they are sent. Clicks are kept.")
             .raises(&[&FORBIDDEN, &SLUG_TAKEN, &SLUG_RESERVED, &REDIRECT_LOOP, &ALREADY_EXISTS, &NOT_IMPLEMENTED])
+            .keys_with(&[&CREATE_LINKS, &UPDATE_ANY_LINK])
             .authenticated(),
         Operation::patch("/api/v1/links/{link_id}", "updateLink", update)
             .tag("Links")
             .summary("Change a link")
             .describe("Absent members stay as they are; null removes. The next visitor meets the change. Send If-Match to change only what you saw.")
             .raises(&[&FORBIDDEN, &SLUG_TAKEN, &SLUG_RESERVED, &REDIRECT_LOOP, &ALREADY_EXISTS, &NOT_IMPLEMENTED])
+            .keys_with(&[&CREATE_LINKS, &UPDATE_ANY_LINK])
             .authenticated(),
         Operation::delete("/api/v1/links/{link_id}", "deleteLink", delete)
             .tag("Links")
             .summary("Delete a link")
             .describe("Visitors find nothing there any more. The slug stays taken until you reuse it.")
             .raises(&[&FORBIDDEN])
+            .keys_with(&[&CREATE_LINKS, &DELETE_ANY_LINK])
             .authenticated(),
         Operation::post("/api/v1/links/{link_id}/actions/enable", "enableLink", enable)
             .tag("Links")
             .summary("Switch a link on")
             .describe("Only a link that its owner switched off; others wait for a decision.")
             .raises(&[&FORBIDDEN, &INVALID_STATE])
+            .keys_with(&[&CREATE_LINKS, &UPDATE_ANY_LINK])
             .authenticated(),
         Operation::post("/api/v1/links/{link_id}/actions/disable", "disableLink", disable)
             .tag("Links")
             .summary("Switch a link off")
             .describe("To visitors it looks as if there were no such link.")
             .raises(&[&FORBIDDEN, &INVALID_STATE])
+            .keys_with(&[&CREATE_LINKS, &UPDATE_ANY_LINK])
             .authenticated(),
     ]
 }

@@ -12,7 +12,7 @@ use crate::mails::MailKind;
 use crate::orders::access::{OrderAccess, OrderSecret};
 use crate::orders::views::{OrderEventView, OrderSummary, OrderView};
 use crate::orders::{OrderStatus, WholeOrder, service};
-use crate::permissions::MANAGE_ORDERS;
+use crate::permissions::{MANAGE_ORDERS, READ_ORDERS};
 use crate::selling_problems::PAYMENT_REQUIRED;
 
 pub(crate) fn operations() -> [Operation; 8] {
@@ -22,6 +22,7 @@ pub(crate) fn operations() -> [Operation; 8] {
             .summary("List orders")
             .describe("Your own orders, newest first; those of everybody for staff.")
             .raises(&[&CURSOR_INVALID])
+            .keys_with(&[&READ_ORDERS])
             .authenticated(),
         Operation::get("/api/v1/shop/orders/{order_id}", "getOrder", get)
             .tag("Orders")

@@ -1,5 +1,6 @@
 //! Every operation called by nobody and by somebody without a role (POS-1).
 
+use serde_json::json;
 use testkit::{DocumentedOperation, Node, Request};
 
 use crate::app;
@@ -10,6 +11,8 @@ const OPEN: &[&str] = &[
     "GET /api/openapi.json",
     "POST /api/v1/auth/email/confirm",
     "POST /api/v1/auth/email/undo",
+    "POST /api/v1/auth/invitations/accept",
+    "POST /api/v1/auth/invitations/decline",
     "POST /api/v1/auth/login",
     "GET /api/v1/auth/methods",
     "POST /api/v1/auth/owner",
@@ -106,4 +109,33 @@ async fn pos1_somebody_without_a_role_gets_past_no_door_that_needs_a_permission(
     for operation in app.operations().into_iter().filter(|operation| operation.access().contains(':')) {
         request(&app, &operation).by(&ada).await.expect(403).problem("forbidden");
     }
+}
+
+#[tokio::test]
+async fn key1_a_key_without_scopes_opens_nothing_but_what_everybody_may_call() {
+    let app = app().await;
+    let owner = app.owner().await;
+    let made = app.post("/api/v1/me/api-keys").by(&owner).json(&json!({ "name": "Nothing", "scopes": [] })).await.expect(201);
+    let key = made.text("/key");
+    for operation in app.operations().into_iter().filter(|operation| operation.access() != "public") {
+        let tells_who_calls = ["GET /api/v1/me", "GET /api/v1/me/permissions"].contains(&operation.title().as_str());
+        let status = if tells_who_calls { 200 } else { 403 };
+        request(&app, &operation).bearer(&key).await.expect(status);
+    }
+    app.run_jobs().await;
+}
+
+#[tokio::test]
+async fn key1_a_key_for_links_makes_changes_and_deletes_the_links_of_its_owner() {
+    let app = app().await;
+    let owner = app.owner().await;
+    let body = json!({ "name": "Links", "scopes": ["links:links:create"] });
+    let key = app.post("/api/v1/me/api-keys").by(&owner).json(&body).await.expect(201).text("/key");
+    let link = app.post("/api/v1/links").bearer(&key).json(&json!({ "url": "https://example.com/a" })).await.expect(201);
+    let path = format!("/api/v1/links/{}", link.text("/id"));
+    app.get(&path).bearer(&key).await.expect(200);
+    app.patch(&path).bearer(&key).json(&json!({ "title": "A" })).await.expect(200);
+    app.delete(&path).bearer(&key).await.expect(204);
+    app.get("/api/v1/blog/posts/019ab0b2-8f00-7000-8000-000000000001/draft").bearer(&key).await.expect(403).problem("insufficient_scope");
+    app.run_jobs().await;
 }
