@@ -8,6 +8,7 @@
 //! * `passwords`, `hashing`: what is acceptable, how it is hashed without stalling the server
 //! * `owners`: the first owner, by a link that only the console shows
 //! * `emails`: what an address is, and how a person changes theirs
+//! * `pages`: all of this for people without a front end of their own, under `/account`
 //! * `users`, `roles`: who there is and what they may do
 //! * `mfa`: an authenticator app beside the password, and recovery codes
 //! * `invitations`: accounts that wait for whoever holds the mailbox
@@ -25,6 +26,7 @@ mod logins;
 mod mfa;
 mod one_time;
 mod owners;
+mod pages;
 pub mod passwords;
 mod permissions;
 pub mod problems;
@@ -135,6 +137,7 @@ impl Module for Accounts {
             .routes(api_keys::http::operations())
             .routes(mfa::http::operations())
             .route(activity::http::operation());
+        pages::register(parts);
         register_events(parts);
         register_templates(parts);
         register_watchers(parts);

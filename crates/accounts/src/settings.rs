@@ -5,10 +5,14 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use kernel::error::INTERNAL;
+use kernel::platform::HttpSettings;
 use kernel::settings::Span;
 use kernel::{App, Result};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use url::{Origin, Url};
+
+use crate::pages::next::origin_of;
 
 /// So many within a time, written as `30/10m`; a window alone is one of its unit: `3/h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +98,8 @@ kernel::settings! {
         pub signup: SignupMode = SignupMode::Open,
         /// Domains whose addresses may sign up when signup = "domains".
         pub signup_domains: Vec<String> = Vec::new(),
+        /// Origins beside our own that a login on the pages under /account may lead to, and that accounts.pages may stand on, such as "https://app.example".
+        pub allowed_redirect_origins: Vec<String> = Vec::new(),
     }
 }
 
@@ -243,9 +249,32 @@ pub(crate) fn check(app: &App, are_limits_for_tests: bool) -> Result<()> {
         return Err(INTERNAL.because("The setting accounts.tokens.api_key_default_days must be at least 1 (KEY-1)."));
     }
     match rules.into_iter().find(|(is_fine, ..)| !is_fine) {
-        None => Ok(()),
+        None => check_origins(app),
         Some((_, key, most, rule)) => Err(INTERNAL.because(format!("The setting {key} may be at most {most} ({rule})."))),
     }
+}
+
+/// Refuses to lead people, and the tokens in their mails, to places that nobody configured (FED-6, RST-6).
+fn check_origins(app: &App) -> Result<()> {
+    let (accounts, pages) = (app.settings::<AccountSettings>(), app.settings::<PageSettings>());
+    let allowed = &accounts.allowed_redirect_origins;
+    if let Some(wrong) = allowed.iter().find(|origin| origin_of(origin).is_none()) {
+        return Err(
+            INTERNAL.because(format!("accounts.allowed_redirect_origins: {wrong} is no origin such as https://app.example (FED-6)."))
+        );
+    }
+    let own = app.public_url();
+    let origins = allowed.iter().chain(&app.settings::<HttpSettings>().cors_origins).chain([&own]);
+    let origins: Vec<Origin> = origins.filter_map(|origin| Url::parse(origin).ok()).map(|url| url.origin()).collect();
+    let all = [("complete", &pages.complete), ("reset", &pages.reset), ("email", &pages.email), ("invitation", &pages.invitation)];
+    for (key, page) in all {
+        let is_ours = |url: Url| url.fragment().is_none() && url.username().is_empty() && origins.contains(&url.origin());
+        if !page.is_empty() && !Url::parse(page).is_ok_and(is_ours) {
+            let why = "it must be a whole address without #, on public_url or an origin in accounts.allowed_redirect_origins or http.cors_origins";
+            return Err(INTERNAL.because(format!("accounts.pages.{key}: {why} (FED-6).")));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 pub mod actor;
 pub mod address;
 pub mod app;
+pub mod assets;
 pub mod audit;
 mod builder;
 mod ctx;

@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 
 use crate::actor::Permission;
 use crate::app::{App, Setup};
+use crate::assets::Asset;
 use crate::ctx::Ctx;
 use crate::error::{Problem, Result};
 use crate::events::{Event, EventType, StoredEvent};
@@ -132,6 +133,7 @@ pub struct Plan {
     verbs: Vec<Verb>,
     samples: Vec<(&'static str, Sampler)>,
     fallbacks: Vec<(u8, Arc<dyn Fallback>)>,
+    assets: Vec<&'static Asset>,
     pub(crate) ports: Ports,
     needs: Vec<(&'static str, &'static str)>,
     mistakes: Vec<String>,
@@ -274,6 +276,11 @@ impl Plan {
         let mut all: Vec<&(u8, Arc<dyn Fallback>)> = self.fallbacks.iter().collect();
         all.sort_by_key(|(order, _)| *order);
         all.into_iter().map(|(_, fallback)| fallback.clone()).collect()
+    }
+
+    /// The style sheets and scripts that the modules' pages use.
+    pub fn assets(&self) -> impl Iterator<Item = &'static Asset> {
+        self.assets.iter().copied()
     }
 
     /// Every operation, in the order of registration.
@@ -429,6 +436,12 @@ impl Parts<'_> {
         Fut: Future<Output = Result<()>> + Send + 'static,
     {
         self.plan.samples.push((self.module, Arc::new(move |ctx| Box::pin(fill(ctx)))));
+        self
+    }
+
+    /// A style sheet or script that the module's pages use, served from the binary.
+    pub fn asset(&mut self, asset: &'static Asset) -> &mut Self {
+        self.plan.assets.push(asset);
         self
     }
 

@@ -241,6 +241,7 @@ impl Module for Platform {
             .state(|_| Ok(http::ApiDocument::default()))
             .job(purge)
             .every("17 * * * *", Purge {})
+            .asset(&crate::assets::THEME)
             .routes(http::platform_operations());
         messages::register(parts);
         audit::register(parts);

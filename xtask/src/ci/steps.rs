@@ -32,6 +32,11 @@ pub(crate) const ALL: &[Step] = &[
     Step { name: "generate", what: "the reference documents say what the code says", run: || Ok(Outcome::of(generate::check()?.print())) },
     Step { name: "examples", what: "each example starts and becomes ready", run: examples },
     Step { name: "sanitiser", what: "nothing hostile comes to life in a real browser", run: sanitiser },
+    Step {
+        name: "pages",
+        what: "a browser signs up, logs in and out and resets a password on our pages, and axe finds nothing",
+        run: pages,
+    },
     Step { name: "feeds", what: "two feed readers that others use read our feeds without complaint", run: feeds },
     Step { name: "schemathesis", what: "a stranger reads our OpenAPI document and finds no fault", run: schemathesis },
     Step { name: "stripe", what: "the shop is paid through imitations of Stripe that others wrote", run: stripe },
@@ -109,6 +114,21 @@ fn sanitiser() -> Result<Outcome> {
     };
     let mut judge = command(process::root().join("scripts/sanitiser.sh"), []);
     passes(judge.env("CHROMIUM", chromium)).map(Outcome::of)
+}
+
+/// What is done there is in `scripts/pages.mjs`. SHOTS names a folder for pictures of every page.
+fn pages() -> Result<Outcome> {
+    let Some(judges) = service::tool("pages")? else {
+        return Ok(Outcome::missing("Chromium, playwright-core or axe-core is not installed; INSTALL=1 installs them"));
+    };
+    if !passes(&mut command("cargo", ["build", "--locked", "--package", "undercroft"]))? {
+        return Ok(Outcome::of(false));
+    }
+    let program = process::built("debug").join("undercroft");
+    let server = Server::start(&program)?;
+    let mut judge = command(process::root().join("scripts/pages.sh"), []);
+    judge.env("JUDGES", judges).env("UNDERCROFT", program).env("SERVER", format!("http://{}", server.address)).env("DATA", server.data());
+    passes(&mut judge).map(Outcome::of)
 }
 
 /// Fills a server with the sample data, and hands its feeds to the readers.

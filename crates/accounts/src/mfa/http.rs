@@ -1,12 +1,9 @@
 //! Second factors over HTTP.
 
-use fast_qr::convert::Builder as _;
-use fast_qr::convert::svg::SvgBuilder;
-use fast_qr::{ECL, QRBuilder};
 use http::StatusCode;
 use kernel::error::{ALREADY_EXISTS, INVALID_STATE, NOT_FOUND, REAUTHENTICATION_REQUIRED};
 use kernel::http::{Body, Created, Json, NoContent, Operation, RateClass};
-use kernel::{Ctx, Error, Result, Timestamp};
+use kernel::{Ctx, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -137,8 +134,7 @@ struct TotpEnrolment {
 
 async fn enrol(ctx: Ctx) -> Result<Created<TotpEnrolment>> {
     let enrolment = service::enrol(&ctx).await?;
-    let code = QRBuilder::new(enrolment.uri.as_str()).ecl(ECL::M).build().map_err(|error| Error::internal(format!("{error:?}")))?;
-    let svg = SvgBuilder::default().margin(4).to_str(&code);
+    let svg = enrolment.qr_svg()?;
     let body = TotpEnrolment { secret: enrolment.secret.to_string(), uri: enrolment.uri.to_string(), svg };
     Ok(Created { location: "/api/v1/me/mfa".to_owned(), body })
 }

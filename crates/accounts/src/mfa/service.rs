@@ -1,5 +1,8 @@
 //! The verbs of second factors: enrol, confirm, remove, make new recovery codes, prove.
 
+use fast_qr::convert::Builder as _;
+use fast_qr::convert::svg::SvgBuilder;
+use fast_qr::{ECL, QRBuilder};
 use kernel::error::{ALREADY_EXISTS, INVALID_STATE, NOT_FOUND};
 use kernel::{AuditEntry, Ctx, Error, Result, Timestamp, Tx, UserId};
 use serde::Serialize;
@@ -25,6 +28,14 @@ pub(crate) struct Factors {
 pub(crate) struct Enrolment {
     pub(crate) secret: Zeroizing<String>,
     pub(crate) uri: Zeroizing<String>,
+}
+
+impl Enrolment {
+    /// A QR code of the address, as SVG, with the quiet zone that readers want.
+    pub(crate) fn qr_svg(&self) -> Result<String> {
+        let code = QRBuilder::new(self.uri.as_str()).ecl(ECL::M).build();
+        Ok(SvgBuilder::default().margin(4).to_str(&code.map_err(|error| Error::internal(format!("{error:?}")))?))
+    }
 }
 
 /// The codes a person writes down; shown once.

@@ -128,7 +128,8 @@ fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response 
     response
 }
 
-fn cookie_of(ctx: &Ctx, renewed: &Renewed) -> Option<HeaderValue> {
+/// The new cookie of a browser whose login was proven again.
+pub(crate) fn cookie_of(ctx: &Ctx, renewed: &Renewed) -> Option<HeaderValue> {
     renewed.cookie.as_ref().map(|token| session_cookie(ctx, token, &renewed.session))
 }
 

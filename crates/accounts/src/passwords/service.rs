@@ -63,7 +63,7 @@ pub(crate) fn mail_reset(tx: &mut Tx<'_, '_>, ctx: &Ctx, user: &UserRecord, toke
 /// The token stands in the fragment, which no server log and no `Referer` ever sees (RST-5).
 fn reset_link(ctx: &Ctx, token: &Token) -> String {
     let page = &ctx.settings::<PageSettings>().reset;
-    let base = if page.is_empty() { format!("{}/account/password", ctx.app.public_url()) } else { page.clone() };
+    let base = if page.is_empty() { format!("{}/account/reset/confirm", ctx.app.public_url()) } else { page.clone() };
     format!("{base}#{}", token.as_str())
 }
 

@@ -175,8 +175,7 @@ pub(crate) struct LoginAnswer {
 impl LoginAnswer {
     /// 200, or 201 when an account was made.
     pub(crate) fn new(ctx: &Ctx, status: StatusCode, started: Started) -> LoginAnswer {
-        let session = started.cookie.as_ref().map(|token| session_cookie(ctx, token, &started.session));
-        let device = started.device.as_ref().map(|device| device.cookie(ctx));
+        let cookies = cookies_of(ctx, &started);
         let id = started.session.id;
         let body = LoginResult {
             session: Some(SessionView::of(started.session, Some(id))),
@@ -185,7 +184,7 @@ impl LoginAnswer {
             challenge: None,
             must_change_password: started.must_change,
         };
-        LoginAnswer { status, cookies: session.into_iter().chain(device).collect(), body }
+        LoginAnswer { status, cookies, body }
     }
 
     /// 200 that asks for the second factor; nothing is held yet.
@@ -195,6 +194,13 @@ impl LoginAnswer {
         let body = LoginResult { session: None, user: None, tokens: None, challenge: Some(view), must_change_password: false };
         LoginAnswer { status: StatusCode::OK, cookies: Vec::new(), body }
     }
+}
+
+/// What a browser gets to hold after a login: the session, then the device.
+pub(crate) fn cookies_of(ctx: &Ctx, started: &Started) -> Vec<HeaderValue> {
+    let session = started.cookie.as_ref().map(|token| session_cookie(ctx, token, &started.session));
+    let device = started.device.as_ref().map(|device| device.cookie(ctx));
+    session.into_iter().chain(device).collect()
 }
 
 impl IntoResponse for LoginAnswer {
@@ -259,7 +265,8 @@ pub(crate) fn session_cookie(ctx: &Ctx, token: &Token, session: &SessionRecord) 
     value
 }
 
-fn cookie_removal(ctx: &Ctx) -> HeaderValue {
+/// The session cookie, gone.
+pub(crate) fn cookie_removal(ctx: &Ctx) -> HeaderValue {
     let is_secure = ctx.request.is_secure;
     let secure = if is_secure { " Secure;" } else { "" };
     let text = format!("{}=; Path=/;{secure} HttpOnly; SameSite=Lax; Max-Age=0", session_cookie_name(is_secure));

@@ -120,6 +120,12 @@ async fn settings_weaker_than_the_design_do_not_start() {
         ("accounts.tokens.api_key_max_days", "366", "KEY-1"),
         ("accounts.limits.free_failures", "11", "LOG-1"),
         ("accounts.passwords.min_length", "7", "PWD-1"),
+        ("accounts.allowed_redirect_origins", "https://app.example/", "FED-6"),
+        ("accounts.allowed_redirect_origins", "*", "FED-6"),
+        ("accounts.pages.reset", "https://elsewhere.example/reset", "FED-6"),
+        ("accounts.pages.complete", "/account/complete", "FED-6"),
+        ("accounts.pages.email", "http://undercroft.test/mine#", "FED-6"),
+        ("accounts.pages.invitation", "http://ada@undercroft.test/mine", "FED-6"),
     ] {
         let app = tokio::task::LocalSet::new();
         let started = app

@@ -12,6 +12,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
+use crate::pages::{Tab, html, pages};
 use crate::support::*;
 
 /// A secret as a person types it, and one as a program holds it.
@@ -191,5 +192,70 @@ async fn pwd12_a_secret_typed_into_any_field_is_repeated_nowhere() {
         _ => true,
     };
     let told: Vec<&(String, Stored)> = dump.iter().filter(|row| !is_silent(row)).collect();
+    assert!(told.is_empty(), "the database keeps the secret: {told:?}");
+}
+
+/// The forms of a page: where each is posted, and its fields.
+fn forms(page: &str) -> Vec<(String, Vec<String>)> {
+    let values = |form: &str, name: &str| -> Vec<String> {
+        let mark = format!(" {name}=\"");
+        form.split(&mark).skip(1).map(|rest| rest.split('"').next().unwrap_or_default().to_owned()).collect()
+    };
+    page.split("<form").skip(1).map(|form| (values(form, "action").remove(0), values(form, "name"))).collect()
+}
+
+#[tokio::test]
+async fn pwd12_a_secret_typed_into_any_form_is_repeated_nowhere() {
+    listen();
+    let app = app().await;
+    app.member(BOB).await;
+    let (mut posted, mut people) = (0, 0);
+    for canary in CANARIES {
+        for (_, path, _) in pages(&app).into_iter().filter(|(method, ..)| method == Method::GET) {
+            people += 1;
+            let email = format!("form-{people}@example.com");
+            app.member(&email).await;
+            for mut tab in [Tab::new(&app), Tab::of(&app, &email).await] {
+                for (action, names) in forms(&html(&tab.get(path).await)) {
+                    for wrong in names.iter().filter(|name| *name != "form_token") {
+                        // Anew each time: what was posted may have ended the login.
+                        let page = html(&tab.get(path).await);
+                        let Some((_, token)) = page.split_once("name=\"form_token\" value=\"") else { continue };
+                        let token = token.split('"').next().unwrap_or_default();
+                        let value = |name: &str| match name {
+                            "form_token" => token.to_owned(),
+                            name if name == wrong => canary.to_owned(),
+                            "email" | "identifier" => BOB.to_owned(),
+                            name if name.contains("password") => PASSWORD.to_owned(),
+                            _ => String::new(),
+                        };
+                        let fields: Vec<(&str, String)> = names.iter().map(|name| (name.as_str(), value(name))).collect();
+                        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                        let answer = tab.post(&action, &fields).await;
+                        posted += 1;
+                        // What is no password stays in its own field for whoever typed it.
+                        let kept = if wrong.contains("password") { String::new() } else { format!(" value=\"{canary}\"") };
+                        let said = if kept.is_empty() { html(&answer) } else { html(&answer).replace(&kept, "") };
+                        assert!(!tells(said.as_bytes()), "{path} {action} {wrong}: {said}");
+                        let headers = format!("{:?}", answer.headers);
+                        assert!(!tells(headers.as_bytes()), "{path} {action} {wrong}: {headers}");
+                    }
+                }
+            }
+        }
+    }
+    assert!(posted > 40, "{posted}");
+    app.run_jobs().await;
+    let kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    assert!(kept.is_empty(), "the log repeats the secret: {kept:#?}");
+    let dump = app.kernel().db().dump_text().unwrap();
+    let told: Vec<&(String, Stored)> = dump
+        .iter()
+        .filter(|(column, value)| match value {
+            Stored::Text(text) => tells(text.as_bytes()) && !column.starts_with("accounts_users."),
+            Stored::Bytes(bytes) => tells(bytes),
+            _ => false,
+        })
+        .collect();
     assert!(told.is_empty(), "the database keeps the secret: {told:?}");
 }

@@ -42,9 +42,12 @@ pub(crate) fn knock(app: &TestApp, method: &Method, path: &str) -> Request {
     if matches!(*method, Method::GET | Method::DELETE) { request } else { request.json(&json!({})) }
 }
 
+/// `login` is a page that sends whoever is not logged in to the login.
 async fn outcome(request: Request) -> String {
-    match request.await.status.as_u16() {
+    let answer = request.await;
+    match answer.status.as_u16() {
         refused @ (401 | 403) => refused.to_string(),
+        303 if answer.header("location").starts_with("/account/login?next=") => "login".to_owned(),
         _ => "in".to_owned(),
     }
 }

@@ -22,6 +22,7 @@ mod keys;
 mod mfa;
 mod operators;
 mod owners;
+mod pages;
 mod passwords;
 mod people;
 mod prehijacking;

@@ -145,7 +145,7 @@ async fn rst5_the_token_stands_in_the_fragment_and_nowhere_else() {
     app.member(ADA).await;
     let token = reset_token(&app, ADA).await;
     let signup = pending_of(&app, BOB).await;
-    for (email, token, path) in [(ADA, token, "/account/password"), (BOB, signup.token, "/account/complete")] {
+    for (email, token, path) in [(ADA, token, "/account/reset/confirm"), (BOB, signup.token, "/account/complete")] {
         let mail = app.last_mail_to(email).await;
         assert!(mail.text.contains(&format!("http://undercroft.test{path}#{token}")), "{}", mail.text);
         for body in [&mail.text, &mail.html] {
@@ -158,9 +158,12 @@ async fn rst5_the_token_stands_in_the_fragment_and_nowhere_else() {
 
 #[tokio::test]
 async fn rst5_the_operators_own_pages_get_the_token_in_the_fragment_too() {
-    let app =
-        app_with(&[("accounts.pages.reset", "https://www.shop.example/reset"), ("accounts.pages.complete", "https://www.shop.example/hi")])
-            .await;
+    let app = app_with(&[
+        ("accounts.allowed_redirect_origins", "https://www.shop.example"),
+        ("accounts.pages.reset", "https://www.shop.example/reset"),
+        ("accounts.pages.complete", "https://www.shop.example/hi"),
+    ])
+    .await;
     let waiting = pending(&app, json!({ "email": ADA, "password": PASSWORD })).await;
     assert!(app.last_mail_to(ADA).await.text.contains(&format!("https://www.shop.example/hi#{}", waiting.token)));
     complete(&app, &json!({ "token": waiting.token, "signup_token": waiting.handle })).await.expect(201);

@@ -24,7 +24,7 @@ use crate::app::App;
 use crate::ctx::RequestInfo;
 use crate::error::{Error, HEADERS_TOO_LARGE, INTERNAL, Kind, METHOD_NOT_ALLOWED, REQUEST_TIMEOUT, Result, URI_TOO_LONG};
 use crate::http::metrics::Metrics;
-use crate::http::problem::{self, Occasion};
+use crate::http::problem::{self, ErrorPage, Occasion, Refusal};
 use crate::http::{REQUEST_ID, guard};
 use crate::platform::HttpSettings;
 
@@ -121,7 +121,11 @@ where
     if let Some(error) = response.extensions_mut().remove::<Arc<Error>>() {
         log(&error, &info, &method, &response);
         let occasion = Occasion { path: uri.path(), request_id: &info.id, wants_html };
-        response = with_headers_of(problem::render(&error, &occasion), response);
+        let rendered = match response.extensions().get::<ErrorPage>() {
+            Some(page) => page(&Refusal { app: &edge.app, request: &info, method: &method, uri: &uri, error: &error }),
+            None => problem::render(&error, &occasion),
+        };
+        response = with_headers_of(rendered, response);
     }
     add_headers(edge, &info, response.headers_mut());
     let route = response.extensions().get::<guard::Route>().map_or("unmatched", |route| route.0);

@@ -103,6 +103,23 @@ impl Describe for RawBody {
     }
 }
 
+/// The fields of a posted form, in their order; see [`Operation::form`](crate::http::Operation::form).
+#[derive(Debug)]
+pub struct Fields(pub Vec<(String, String)>);
+
+impl FromRequest<App> for Fields {
+    type Rejection = Error;
+    async fn from_request(request: Request, app: &App) -> Result<Self> {
+        let RawBody { content_type, bytes } = RawBody::from_request(request, app).await?;
+        let essence = content_type.split(';').next().unwrap_or("").trim();
+        if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            return Err(UNSUPPORTED_MEDIA_TYPE.because("A form is sent as application/x-www-form-urlencoded."));
+        }
+        let text = std::str::from_utf8(&bytes).map_err(|_| MALFORMED_REQUEST.because("The form is not UTF-8."))?;
+        query_pairs(text).map(Fields)
+    }
+}
+
 /// The value of the header `Idempotency-Key` of an operation that remembers its keys itself: payments, checkout.
 ///
 /// It is required; the extractor answers `idempotency_key_required` without it.
@@ -159,7 +176,7 @@ pub(crate) fn query_pairs(query: &str) -> Result<Vec<(String, String)>> {
 }
 
 fn percent_decode(text: &str) -> Result<String> {
-    let wrong = || MALFORMED_REQUEST.because("The query has a wrong percent-encoding.");
+    let wrong = || MALFORMED_REQUEST.because("The query or the form has a wrong percent-encoding.");
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

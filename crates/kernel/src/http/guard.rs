@@ -121,6 +121,9 @@ async fn guarded(guard: &Guard, mut request: Request, handler: Handler) -> Respo
     if guard.doc.answers_secrets {
         response.extensions_mut().insert(NoCompression);
     }
+    if let Some(page) = guard.doc.error_page {
+        response.extensions_mut().insert(page);
+    }
     response
 }
 

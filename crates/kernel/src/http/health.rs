@@ -30,6 +30,7 @@ pub fn operations() -> Vec<Operation> {
             .describe("OpenAPI 3.1, made from the table of routes that serves requests.")
             .public(),
         Operation::page("/problems/{code}", "getProblemPage", problem).public(),
+        Operation::page("/assets/{name}", "getAsset", asset).rate(RateClass::Unlimited).ignores_credential().public(),
         Operation::page("/healthz", "getHealth", healthz).rate(RateClass::Unlimited).ignores_credential().public(),
         Operation::page("/readyz", "getReadiness", readyz).rate(RateClass::Unlimited).ignores_credential().public(),
         Operation::page("/metrics", "getMetrics", scrape).rate(RateClass::Unlimited).ignores_credential().public(),
@@ -103,6 +104,16 @@ async fn document(ctx: Ctx) -> Result<RawJson> {
 async fn problem(ctx: Ctx, Path(code): Path<String>) -> Result<Html<String>> {
     let problem = ctx.app.plan().problems().find(|problem| problem.code == code).ok_or(&NOT_FOUND)?;
     Ok(Html(problem_page(problem)))
+}
+
+/// A style sheet or script: its address changes with its content, so that it may be kept for ever.
+async fn asset(ctx: Ctx, Path(name): Path<String>) -> Result<Response> {
+    let asset = ctx.app.plan().assets().find(|asset| asset.file_name() == name).ok_or(&NOT_FOUND)?;
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static(asset.media_type())),
+        (CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable")),
+    ];
+    Ok((headers, asset.text()).into_response())
 }
 
 const NO_STORE: (http::HeaderName, HeaderValue) = (CACHE_CONTROL, HeaderValue::from_static("no-store"));

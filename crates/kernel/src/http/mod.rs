@@ -23,7 +23,7 @@ mod validate;
 
 pub use answer::{Accepted, Created, Etag, Json, List, NoContent};
 pub(crate) use edge::panic_text;
-pub use extract::{Body, IdempotencyKey, IfMatch, Path, Query, RawBody, version_conflict};
+pub use extract::{Body, Fields, IdempotencyKey, IfMatch, Path, Query, RawBody, version_conflict};
 pub use fallback::Fallback;
 pub(crate) use guard::{NoCompression, run as run_handler};
 pub(crate) use health::ApiDocument;
@@ -32,7 +32,7 @@ pub use metrics::Metrics;
 pub(crate) use openapi::Components;
 pub use openapi::document;
 pub use operation::{Access, Describe, Documented, Draft, Operation, OperationDoc, RateClass, ResponseDoc, TypeRef};
-pub use problem::{problem_page, status_of};
+pub use problem::{ErrorPage, Refusal, problem_page, status_of};
 pub use router::{reserved_segments, router};
 pub use server::{Listening, serve};
 pub(crate) use validate::Validators;

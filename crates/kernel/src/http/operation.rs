@@ -14,6 +14,7 @@ use crate::actor::Permission;
 use crate::app::App;
 use crate::ctx::Ctx;
 use crate::error::{Problem, Result};
+use crate::http::problem::ErrorPage;
 
 /// Who may call an operation. There is no default: an operation without one cannot be built (POS-1).
 #[derive(Clone, Copy, Debug)]
@@ -142,6 +143,8 @@ pub struct OperationDoc {
     pub requires_idempotency_key: bool,
     /// Headers that it reads beside the common ones: name and one sentence.
     pub request_headers: Vec<(&'static str, &'static str)>,
+    /// Writes its errors where plain pages do not fit.
+    pub error_page: Option<ErrorPage>,
 }
 
 /// Adds what an extractor or an answer means to the description of its operation.
@@ -258,6 +261,19 @@ impl Operation {
         draft
     }
 
+    /// What a form of a page posts, read with [`Fields`](crate::http::Fields): guarded like the others, described nowhere.
+    ///
+    /// It needs a same-origin proof even without a cookie, since it may set one (SES-6).
+    pub fn form<H, T>(path: &'static str, id: &'static str, handler: H) -> Draft
+    where
+        H: Handler<T, App>,
+        T: 'static,
+    {
+        let mut draft = Draft { doc: OperationDoc::new(Method::POST, path, id), handler: on(MethodFilter::POST, handler) };
+        draft.doc.is_hidden = true;
+        draft.starts_session().without_idempotency_key()
+    }
+
     /// The description.
     pub fn doc(&self) -> &OperationDoc {
         &self.doc
@@ -321,6 +337,7 @@ impl OperationDoc {
             body_limit: None,
             requires_idempotency_key: false,
             request_headers: Vec::new(),
+            error_page: None,
         }
     }
 }
@@ -424,6 +441,13 @@ impl Draft {
     #[must_use]
     pub fn answers_secrets(mut self) -> Draft {
         self.doc.answers_secrets = true;
+        self
+    }
+
+    /// Writes its errors with `page`, those of the guard too; they are logged as ever.
+    #[must_use]
+    pub fn errors_as(mut self, page: ErrorPage) -> Draft {
+        self.doc.error_page = Some(page);
         self
     }
 

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use axum::response::{Html, IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode, Uri};
 use serde_json::{Map, Value, json};
 
+use crate::app::App;
+use crate::ctx::RequestInfo;
 use crate::error::{Error, Kind, Problem, TOKEN_EXPIRED};
 
 /// The HTTP status of a kind of problem.
@@ -45,6 +47,24 @@ impl IntoResponse for Error {
         response
     }
 }
+
+/// A request that failed, for whoever writes the page that says so.
+#[derive(Debug)]
+pub struct Refusal<'a> {
+    /// The app.
+    pub app: &'a App,
+    /// The request.
+    pub request: &'a RequestInfo,
+    /// Its method.
+    pub method: &'a Method,
+    /// Its path and query.
+    pub uri: &'a Uri,
+    /// What went wrong.
+    pub error: &'a Error,
+}
+
+/// Writes the page of an error; see [`Draft::errors_as`](crate::http::Draft::errors_as).
+pub type ErrorPage = for<'a> fn(&Refusal<'a>) -> Response;
 
 /// What the edge knows about the request when it writes a problem.
 pub(crate) struct Occasion<'a> {
