@@ -38,7 +38,9 @@ fn is_a_page_of_ours(app: &App, first_segment: &str) -> bool {
 pub(crate) fn origin_of(setting: &str) -> Option<Origin> {
     let url = Url::parse(setting).ok()?;
     let is_bare = matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == setting;
-    is_bare.then(|| url.origin())
+    // A parser takes almost everything for a host. This one also goes into a policy, where a star or a semicolon would mean something.
+    let is_plain = url.host_str()?.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.:[]".contains(&byte));
+    (is_bare && is_plain).then(|| url.origin())
 }
 
 #[cfg(test)]

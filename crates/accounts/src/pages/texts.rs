@@ -34,7 +34,7 @@ texts! {
     password_help: "At least {} characters. A few words in a row are easy to remember and hard to guess.",
         "Mindestens {} Zeichen. Ein paar Wörter hintereinander sind leicht zu merken und schwer zu erraten.";
     display_name: "Name", "Name";
-    display_name_help: "As others see it. It can be changed later.", "So sehen dich andere. Du kannst ihn später ändern.";
+    display_name_help: "As others see it.", "So sehen dich andere.";
     username: "Username", "Benutzername";
     username_help: "To log in with, beside your address: 3 to 32 of a to z, 0 to 9, - and _.",
         "Zum Einloggen, neben deiner Adresse: 3 bis 32 Zeichen aus a bis z, 0 bis 9, - und _.";

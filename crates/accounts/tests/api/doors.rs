@@ -43,7 +43,7 @@ pub(crate) fn knock(app: &TestApp, method: &Method, path: &str) -> Request {
 }
 
 /// `login` is a page that sends whoever is not logged in to the login.
-async fn outcome(request: Request) -> String {
+pub(crate) async fn outcome(request: Request) -> String {
     let answer = request.await;
     match answer.status.as_u16() {
         refused @ (401 | 403) => refused.to_string(),

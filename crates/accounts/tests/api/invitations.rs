@@ -255,7 +255,11 @@ async fn sgn7_the_mode_invite_knows_no_other_way_and_closed_knows_none() {
 
 #[tokio::test]
 async fn rst5_the_mailed_link_names_the_page_of_the_operator() {
-    let app = app_with(&[("accounts.pages.invitation", "https://www.example.com/welcome")]).await;
+    let app = app_with(&[
+        ("accounts.allowed_redirect_origins", "https://www.example.com"),
+        ("accounts.pages.invitation", "https://www.example.com/welcome"),
+    ])
+    .await;
     let owner = app.owner().await;
     let token = invited(&app, &owner, GRACE, &[]).await;
     let mail = app.last_mail_to(GRACE).await;

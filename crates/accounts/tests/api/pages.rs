@@ -35,8 +35,8 @@ impl<'a> Tab<'a> {
     }
 
     fn keep(&mut self, answer: &TestResponse) {
-        for line in answer.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap()) {
-            let (name, value) = line.split(';').next().unwrap().split_once('=').unwrap();
+        for line in answer.headers.get_all("set-cookie").iter().map(|value| value.to_str().expect("text")) {
+            let (name, value) = line.split(';').next().and_then(|pair| pair.split_once('=')).expect("a cookie");
             if line.contains("Max-Age=0") {
                 self.cookies.remove(name);
             } else {
@@ -83,7 +83,7 @@ impl<'a> Tab<'a> {
 }
 
 pub(crate) fn html(answer: &TestResponse) -> String {
-    String::from_utf8(answer.bytes.clone()).unwrap()
+    String::from_utf8(answer.bytes.clone()).expect("UTF-8")
 }
 
 /// The synchroniser token of the form with this action.
@@ -94,7 +94,7 @@ pub(crate) fn form_token(page: &TestResponse, action: &str) -> String {
         .find(|form| form.contains(&format!("action=\"{action}\"")))
         .unwrap_or_else(|| panic!("no form {action}: {html}"));
     let after = form.split("name=\"form_token\" value=\"").nth(1).unwrap_or_else(|| panic!("no token: {form}"));
-    after.split('"').next().unwrap().to_owned()
+    after.split('"').next().unwrap_or_default().to_owned()
 }
 
 /// Every page and form of ours: method, path, access.

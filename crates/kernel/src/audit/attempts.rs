@@ -243,8 +243,11 @@ async fn write(app: &App) -> Result<()> {
     }
 }
 
+/// What a row needs beside its attempt, made before the transaction: its id, its salts, its detail as text.
+type Prepared = (Id<AuditRow>, [[u8; 16]; 2], Option<String>);
+
 async fn write_batch(app: &App, batch: Arc<Vec<Attempt>>) -> Result<()> {
-    let rows: Vec<(Id<AuditRow>, [[u8; 16]; 2], Option<String>)> = batch
+    let rows: Vec<Prepared> = batch
         .iter()
         .map(|attempt| {
             (attempt.id.unwrap_or_else(|| app.new_id()), store::salts(app.random()), attempt.detail.as_ref().map(Value::to_string))
