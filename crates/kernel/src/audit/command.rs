@@ -21,7 +21,7 @@ fn shape() -> Command {
         .arg(head)
         .arg(json)
         .after_help("Changes nothing; the server may run.\n\nExample:\n  undercroft audit verify");
-    Command::new("audit").subcommand_required(true).subcommand(verify)
+    Command::new("audit").subcommand_required(true).subcommand(verify).after_help("Example:\n  undercroft audit verify --json")
 }
 
 /// After how many rows somebody who waits is told.

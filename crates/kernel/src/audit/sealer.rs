@@ -48,7 +48,13 @@ impl Sealer {
 pub(crate) async fn run(app: App) {
     let mut stopping = app.stopping();
     while !stopping.is_set() {
-        seal(&app).await.log_and_continue("sealing the audit trail");
+        tokio::select! {
+            sealed = seal(&app) => {
+                sealed.log_and_continue("sealing the audit trail");
+            }
+            // However much waits: the next server goes on with it.
+            () = stopping.wait() => return,
+        }
         let gather = async {
             tokio::select! {
                 () = app.state::<Sealer>().wake.notified() => tokio::time::sleep(GATHER).await,
