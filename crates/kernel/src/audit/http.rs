@@ -11,8 +11,7 @@ use utoipa::ToSchema;
 
 use crate::actor::Permission;
 use crate::audit::chain::hex;
-use crate::audit::service;
-use crate::audit::store::{AuditRow, Narrowed, VerificationRow};
+use crate::audit::{AuditRow, Narrowed, VerificationRow, service};
 use crate::audit::verify::FaultKind;
 use crate::ctx::Ctx;
 use crate::error::{CURSOR_INVALID, Error, NOT_FOUND, Result, SORT_NOT_SUPPORTED};

@@ -34,6 +34,7 @@ pub use events::{AuditBroken, AuditVerified};
 pub(crate) use sealer::Sealer;
 pub use service::{Activity, ActivityBy, activity};
 pub use settings::AuditSettings;
+pub(crate) use store::{AuditRow, Narrowed, VerificationRow};
 pub use upkeep::erase;
 pub use verify::{Fault, FaultKind, KnownHead, Report};
 
