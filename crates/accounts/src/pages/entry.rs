@@ -88,7 +88,8 @@ fn signup_page(visit: &Visit) -> FormPage {
     let t = visit.t;
     FormPage::new(visit, "/account/signup", t.signup_title, t.signup_button)
         .lead(t.signup_lead)
-        .field(Field::new(Kind::Email, "email", t.email, "email"))
+        // Under which a password manager keeps the password.
+        .field(Field::new(Kind::Email, "email", t.email, "username"))
         .field(new_password(visit, "password", t.password))
         .link("/account/login", t.to_login)
 }

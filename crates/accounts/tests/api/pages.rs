@@ -496,6 +496,18 @@ async fn log1_the_wait_is_told_in_words_and_in_the_header() {
 }
 
 #[tokio::test]
+async fn log3_a_hurried_visitor_gets_a_page_that_says_so() {
+    let app = app_with(&[("limits.auth_per_minute", "2")]).await;
+    let mut tab = Tab::new(&app);
+    for _ in 0..2 {
+        tab.log_in(ADA, WRONG).await.expect(401);
+    }
+    let hurried = tab.log_in(ADA, WRONG).await.expect(429);
+    assert!(html(&hurried).contains("<title>One moment, please") && html(&hurried).contains("rate_limited"), "{hurried}");
+    assert!(!hurried.header("retry-after").is_empty() && hurried.header("content-type").starts_with("text/html"));
+}
+
+#[tokio::test]
 async fn log2_a_device_that_is_known_logs_in_while_others_wait() {
     let app = site().await;
     let mut known = Tab::of(&app, ADA).await;

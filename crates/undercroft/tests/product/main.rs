@@ -2,6 +2,7 @@
 
 mod document;
 mod doors;
+mod logins;
 
 use testkit::TestApp;
 use undercroft::accounts::Accounts;
