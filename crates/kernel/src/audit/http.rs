@@ -11,8 +11,8 @@ use utoipa::ToSchema;
 
 use crate::actor::Permission;
 use crate::audit::chain::hex;
-use crate::audit::{AuditRow, Narrowed, VerificationRow, service};
 use crate::audit::verify::FaultKind;
+use crate::audit::{AuditRow, Narrowed, VerificationRow, service};
 use crate::ctx::Ctx;
 use crate::error::{CURSOR_INVALID, Error, NOT_FOUND, Result, SORT_NOT_SUPPORTED};
 use crate::http::{Accepted, Describe, Json, List, Operation, OperationDoc, Path, Query, ResponseDoc};
