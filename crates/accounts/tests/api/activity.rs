@@ -6,13 +6,13 @@ use testkit::{PASSWORD, TestApp};
 use crate::support::*;
 
 async fn activity(app: &TestApp, client: &Client, query: &str) -> Value {
-    app.kernel().flush_audit().await.unwrap();
+    app.kernel().flush_audit().await.unwrap_or_else(|error| panic!("{error}"));
     app.get(&format!("/api/v1/me/activity{query}")).bearer(&client.access).await.expect(200).body
 }
 
 fn actions(page: &Value) -> Vec<(String, String, String)> {
     let text = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
-    page["items"].as_array().unwrap().iter().map(|row| (text(row, "action"), text(row, "result"), text(row, "by"))).collect()
+    page["items"].as_array().expect("a list").iter().map(|row| (text(row, "action"), text(row, "result"), text(row, "by"))).collect()
 }
 
 fn line(action: &str, result: &str, by: &str) -> (String, String, String) {

@@ -243,8 +243,11 @@ async fn write(app: &App) -> Result<()> {
     }
 }
 
+/// What is made before the transaction, which may run twice: id, salts, detail.
+type Made = (Id<AuditRow>, [[u8; 16]; 2], Option<String>);
+
 async fn write_batch(app: &App, batch: Arc<Vec<Attempt>>) -> Result<()> {
-    let rows: Vec<(Id<AuditRow>, [[u8; 16]; 2], Option<String>)> = batch
+    let rows: Vec<Made> = batch
         .iter()
         .map(|attempt| {
             (attempt.id.unwrap_or_else(|| app.new_id()), store::salts(app.random()), attempt.detail.as_ref().map(Value::to_string))
