@@ -8,7 +8,7 @@ use testkit::Doorman;
 use crate::{app, note};
 
 /// Pages and probes, which the document leaves out.
-const HIDDEN: [&str; 4] = ["/healthz", "/metrics", "/problems/{code}", "/readyz"];
+const HIDDEN: [&str; 5] = ["/assets/{name}", "/healthz", "/metrics", "/problems/{code}", "/readyz"];
 
 #[tokio::test]
 async fn r100_the_document_and_the_routes_are_the_same() {

@@ -21,7 +21,7 @@ async fn r1_a_trailing_slash_is_redirected_for_reads_only() {
 #[tokio::test]
 async fn r9_the_first_segment_of_every_route_is_reserved() {
     let app = app().await;
-    assert_eq!(reserved_segments(app.kernel()), ["api", "healthz", "metrics", "problems", "readyz"]);
+    assert_eq!(reserved_segments(app.kernel()), ["api", "assets", "healthz", "metrics", "problems", "readyz"]);
 }
 
 #[tokio::test]
